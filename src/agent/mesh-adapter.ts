@@ -75,6 +75,7 @@ function createAdapter(
         address: mesh.address,
         ...defined({ tokenFile: mesh.token_file, caFile: mesh.ca_file }),
         peerNamePrefix: mesh.peer_name_prefix,
+        access: mesh.access,
         ...common,
       });
     case 'kuma':

@@ -48,6 +48,54 @@ export interface PeeringTrustBundle {
   readonly modify_index?: string;
 }
 
+/** One instance of a service as a peer announces it. */
+export interface CheckServiceNode {
+  readonly node: {
+    readonly id: string;
+    readonly node: string;
+    readonly address: string;
+    readonly datacenter: string;
+    readonly meta: Readonly<Record<string, string>>;
+  };
+  readonly service: {
+    /** `connect-proxy` for the instances that stand for a service of the mesh. */
+    readonly kind: string;
+    readonly id: string;
+    readonly service: string;
+    readonly address: string;
+    readonly meta: Readonly<Record<string, string>>;
+    readonly port: number;
+    readonly weights?: { readonly passing: number; readonly warning: number };
+    readonly proxy?: {
+      readonly destination_service_name: string;
+      readonly destination_service_id: string;
+    };
+    readonly connect?: {
+      /** The name that the importer's proxies send, the identities that they accept, the protocol. */
+      readonly peer_meta?: {
+        readonly sni: readonly string[];
+        readonly spiffe_id: readonly string[];
+        readonly protocol: string;
+      };
+    };
+  };
+  readonly checks: readonly {
+    readonly node: string;
+    readonly check_id: string;
+    readonly name: string;
+    /** `passing`, `warning` or `critical`. */
+    readonly status: string;
+    readonly output: string;
+    readonly service_id: string;
+    readonly service_name: string;
+  }[];
+}
+
+/** Every instance of one service. Without one the importer deletes the service. */
+export interface ExportedService {
+  readonly nodes: readonly CheckServiceNode[];
+}
+
 /**
  * The resource URLs of the stream; each equals the type URL of the `Any` that carries the resource.
  */
@@ -73,6 +121,10 @@ export const peeringServerAddressesMessage = messageType<{ readonly addresses: r
 export const exportedServiceListMessage = messageType<{ readonly services: readonly string[] }>(
   root,
   'federate.peerstream.ExportedServiceList',
+);
+export const exportedServiceMessage = messageType<ExportedService>(
+  root,
+  'federate.peerstream.ExportedService',
 );
 export const leaderAddressMessage = messageType<{ readonly address: string }>(
   root,

@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { exportedServiceMessage } from '../../src/grpc/index.ts';
+import { announcementOf } from '../../src/mesh-adapters/consul/announcement.ts';
 import { peerNameOf, renderTrustBundle } from '../../src/mesh-adapters/consul/render.ts';
 import { clusterTrustBundlePlace } from '../../src/mesh-adapters/cluster-trust-bundle/render.ts';
 import { filesOf, renderMaps, renderPeerFiles } from '../../src/mesh-adapters/files/render.ts';
@@ -13,6 +15,8 @@ import {
   pemFromCertificates,
   x509AuthorityFromDer,
 } from '../../src/spiffe/index.ts';
+
+import { importedPort, importedService } from '../../testkit/imported-services.ts';
 
 const FIXTURES = '../../fixtures/mesh';
 const trustDomain = parseTrustDomain('west.example');
@@ -57,6 +61,23 @@ describe('renderTrustBundle()', () => {
     await expect(`${JSON.stringify(message, undefined, 2)}\n`).toMatchFileSnapshot(
       `${FIXTURES}/consul/two-roots/peering-trust-bundle.json`,
     );
+  });
+});
+
+describe('announcementOf()', () => {
+  it('gives an import of two ports and two gateways as services of Consul, in one order', async () => {
+    const imported = importedService({
+      id: 'web.shop',
+      ports: [
+        importedPort({ name: 'http', sni: 'http.web.shop.west.example' }),
+        importedPort({ name: 'db', port: 5432, protocol: 'tcp', sni: 'db.web.shop.west.example' }),
+      ],
+    });
+    const rendered = announcementOf([imported]).services.map(({ name, content }) => ({
+      name,
+      ...exportedServiceMessage.decode(content),
+    }));
+    await expect(pretty(rendered)).toMatchFileSnapshot(`${FIXTURES}/consul/services/announcement.json`);
   });
 });
 

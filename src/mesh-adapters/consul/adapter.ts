@@ -2,7 +2,10 @@ import type { Clock, Log, Random } from '../../platform/index.ts';
 import { AdapterState } from '../contract/adapter-state.ts';
 import { assembleAdapter } from '../contract/assemble-adapter.ts';
 import type { MeshAdapter } from '../contract/mesh-adapter.ts';
+import type { ConsulAccess } from './config-writer.ts';
 import { createConsulClient } from './consul-client.ts';
+import { ImportsByPeer } from './peer-imports.ts';
+import { createConsulServices } from './services.ts';
 import { readOwnTrust } from './read-own-trust.ts';
 import { ForeignTrustWriter } from './write-foreign-trust.ts';
 
@@ -16,6 +19,8 @@ export interface ConsulAdapterOptions {
   readonly datacenter?: string;
   /** Peerings under this prefix that also carry our mark are ours; default `federate-`. */
   readonly peerNamePrefix?: string;
+  /** Who decides about callers of exported services; default `intentions`. */
+  readonly access?: ConsulAccess;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -39,7 +44,18 @@ export function createConsulAdapter(options: ConsulAdapterOptions): MeshAdapter 
   const state = new AdapterState({ clock, log });
   const client = createConsulClient({ address, tokenFile, caFile, datacenter, clock });
   const onReport: Parameters<MeshAdapter['onReport']>[0] = (report) => state.report(report);
-  const writer = new ForeignTrustWriter({ client, peerNamePrefix, onReport, clock, random, log });
+  const imports = new ImportsByPeer();
+  const onImports = () => state.progress();
+  const writer = new ForeignTrustWriter({
+    client,
+    peerNamePrefix,
+    onReport,
+    imports,
+    onImports,
+    clock,
+    random,
+    log,
+  });
   // A cluster that answers again has its servers back.
   state.onProgress(() => writer.dialNow());
   return assembleAdapter({
@@ -49,6 +65,15 @@ export function createConsulAdapter(options: ConsulAdapterOptions): MeshAdapter 
     read: (report, signal) => readOwnTrust({ client, state, report, clock, random, signal }),
     present: (signal) => writer.present(signal),
     write: (wanted, signal, _reported, kept) => writer.apply(wanted, signal, kept),
+    services: createConsulServices({
+      client,
+      writer,
+      imports,
+      peerNamePrefix,
+      access: options.access ?? 'intentions',
+      clock,
+      random,
+    }),
     stop: () => writer.stop(),
   });
 }

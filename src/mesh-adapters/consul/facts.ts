@@ -5,6 +5,8 @@ import type { OwnTrust } from '../contract/mesh-adapter.ts';
 import type { ConsulClient } from './consul-client.ts';
 import { listPeerings, type Peering } from './peerings.ts';
 import { fetchOwnTrust } from './read-own-trust.ts';
+import { readServiceDefaults } from './service-defaults.ts';
+import { type ConsulSettings, readSettings } from './settings.ts';
 
 /** The consumer of an exported service, from a config entry of kind `exported-services`. */
 export interface ExportedService {
@@ -27,21 +29,6 @@ export interface IntentionSource {
 export interface ServiceIntentions {
   readonly destination: string;
   readonly sources: readonly IntentionSource[];
-}
-
-/**
- * The settings of a Consul agent that matter to federation. A member is undefined where the API
- * does not report it.
- */
-export interface ConsulSettings {
-  readonly version?: string;
-  readonly connect?: boolean;
-  readonly peering?: boolean;
-  /** Minus one where it is off. */
-  readonly grpcTlsPort?: number;
-  readonly aclsEnabled?: boolean;
-  /** The default where no intention matches. */
-  readonly intentionDefault?: 'allow' | 'deny';
 }
 
 /** A right that the token needs: the ACL rule that grants it, and its purpose. */
@@ -105,8 +92,8 @@ export async function readConsulFacts(
     return { ...NOTHING, findings };
   }
   const [settings, peerings, exports, intentions, protocols] = await Promise.all([
-    attempt('the settings of the Consul agent', 'agent_prefix "" { policy = "read" }', async () =>
-      settingsOf((await client.send('GET', '/v1/agent/self', { signal })).value),
+    attempt('the settings of the Consul agent', 'agent_prefix "" { policy = "read" }', () =>
+      readSettings(client, signal),
     ),
     attempt('the peerings', 'peering = "read"', () => listPeerings(client, peerNamePrefix, signal)),
     attempt('the exported services', 'mesh = "read"', async () =>
@@ -115,8 +102,10 @@ export async function readConsulFacts(
     attempt('the intentions', 'service_prefix "" { intentions = "read" }', async () =>
       (await list('/v1/config/service-intentions')).map(intentionsOf),
     ),
-    attempt('the protocols of services', 'service_prefix "" { policy = "read" }', async () =>
-      protocolsOf(await list('/v1/config/proxy-defaults'), await list('/v1/config/service-defaults')),
+    attempt(
+      'the protocols of services',
+      'service_prefix "" { policy = "read" }',
+      async () => (await readServiceDefaults(client, signal)).protocols,
     ),
   ]);
   if (findings.some(({ code }) => code === TOKEN_UNKNOWN.code))
@@ -218,24 +207,6 @@ function unreadable(what: string, right: string, { code, message }: MeshAdapterE
   }
 }
 
-function settingsOf(value: unknown): ConsulSettings {
-  const { Config, DebugConfig } = fieldsOf(value);
-  const { Version } = fieldsOf(Config);
-  const debug = fieldsOf(DebugConfig);
-  const { ConnectEnabled, PeeringEnabled, GRPCTLSPort, ACLsEnabled, DefaultIntentionPolicy } = debug;
-  const { ACLDefaultPolicy } = fieldsOf(debug['ACLResolverSettings']);
-  // Without ACLs Consul denies nothing by default. The default of the intentions takes precedence.
-  const policy = DefaultIntentionPolicy || (ACLsEnabled === false ? 'allow' : ACLDefaultPolicy);
-  return {
-    ...(typeof Version === 'string' && { version: Version }),
-    ...(typeof ConnectEnabled === 'boolean' && { connect: ConnectEnabled }),
-    ...(typeof PeeringEnabled === 'boolean' && { peering: PeeringEnabled }),
-    ...(typeof GRPCTLSPort === 'number' && { grpcTlsPort: GRPCTLSPort }),
-    ...(typeof ACLsEnabled === 'boolean' && { aclsEnabled: ACLsEnabled }),
-    ...((policy === 'allow' || policy === 'deny') && { intentionDefault: policy }),
-  };
-}
-
 function exportsOf(entry: Fields): ExportedService[] {
   return listOf(entry['Services']).map((service) => ({
     name: textOf(service['Name']),
@@ -259,18 +230,4 @@ function intentionsOf(entry: Fields): ServiceIntentions {
             : ('deny' as const),
     })),
   };
-}
-
-function protocolsOf(
-  proxyDefaults: readonly Fields[],
-  serviceDefaults: readonly Fields[],
-): Map<string, string> {
-  const protocols = new Map<string, string>();
-  for (const { Config } of proxyDefaults) {
-    const { protocol } = fieldsOf(Config);
-    if (typeof protocol === 'string') protocols.set('*', protocol);
-  }
-  for (const { Name, Protocol } of serviceDefaults)
-    if (typeof Protocol === 'string' && Protocol !== '') protocols.set(textOf(Name), Protocol);
-  return protocols;
 }

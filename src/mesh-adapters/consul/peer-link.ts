@@ -4,6 +4,7 @@ import { backoffMs } from '../contract/backoff.ts';
 import type { ForeignTrustReport } from '../contract/mesh-adapter.ts';
 import { PeerConnection } from './peer-connection.ts';
 import { type DialEvent, type DialStep, firstDialing, nextDialing } from './peer-dialing.ts';
+import type { PeerImports } from './peer-imports.ts';
 import { PeerSession } from './peer-session.ts';
 import {
   labelOf,
@@ -19,24 +20,29 @@ import { renderTrustBundle } from './render.ts';
 export interface PeerLinkOptions {
   readonly bundle: TrustBundle;
   readonly roots: readonly X509Authority[];
+  /** The services of the peer, and how far they came. */
+  readonly imports: PeerImports;
   /** Makes a new token for this peering. */
   readonly generateToken: (signal: AbortSignal) => Promise<PeeringToken>;
   readonly onReport: (report: ForeignTrustReport) => void;
+  /** The cluster has answered about a service that nothing waited for. */
+  readonly onImports: () => void;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
 }
 
 /**
- * Runs our side of one peering, for one trust domain: dials with a fresh token, sends the bundle,
- * keeps the stream, and dials again when it is lost. `peer-dialing.ts` decides each step, and
- * `peer-trust.ts` what is reported.
+ * Runs our side of one peering, for one trust domain: dials with a fresh token, sends the bundle and
+ * the services of the peer, keeps the stream, and dials again when it is lost. `peer-dialing.ts`
+ * decides each step, and `peer-trust.ts` what is reported.
  */
 export class PeerLink {
   readonly #options: PeerLinkOptions;
   readonly #stopping = new AbortController();
   readonly #running: Promise<void>;
   readonly #reports = new Listeners();
+  readonly #answers = new Listeners();
   #dialing = firstDialing;
   #trust: PeerTrust;
   /** The session of the open stream. */
@@ -62,8 +68,28 @@ export class PeerLink {
   /** Resolves when the control plane has answered, or the try has failed, or after `ms`. */
   async settled(ms: number, signal: AbortSignal): Promise<ForeignTrustReport> {
     if (this.#trust.outcome.state === 'pending')
-      await within(this.#options.clock, ms, (over) => this.#nextReport(over), signal);
+      await within(this.#options.clock, ms, (over) => nextOf([this.#reports], over), signal);
     return this.report();
+  }
+
+  /** Sends the services of the peer that changed, on the open stream or on the next one. */
+  servicesChanged(): void {
+    this.#session?.servicesChanged();
+  }
+
+  /** Resolves when the cluster has answered about every service, or the link is lost, or after `ms`. */
+  async servicesSettled(ms: number, signal: AbortSignal): Promise<void> {
+    const { clock, imports } = this.#options;
+    if (imports.isSettled) return;
+    await within(
+      clock,
+      ms,
+      async (over) => {
+        while (!imports.isSettled && !over.aborted && this.#trust.outcome.code === undefined)
+          await nextOf([this.#answers, this.#reports], over);
+      },
+      signal,
+    );
   }
 
   /** Dials now where a stream was lost and the link waits before it dials again. */
@@ -149,6 +175,12 @@ export class PeerLink {
         const { bundle, roots } = this.#trust;
         return { digest: labelOf(this.#trust), message: renderTrustBundle(bundle.trustDomain, roots) };
       },
+      services: () => this.#options.imports.wanted,
+      onServiceAnswer: (answer) => {
+        this.#options.imports.take(answer);
+        this.#answers.notify();
+        if (this.#options.imports.isSettled) this.#options.onImports();
+      },
       onAccepted: (label) => this.#onTrust({ kind: 'accepted', label }),
       onRefused: (label, reason) => this.#onTrust({ kind: 'refused', label, reason }),
       onExports: (services) => this.#onTrust({ kind: 'exported', services }),
@@ -160,6 +192,7 @@ export class PeerLink {
     const { dialing, forTrust } = nextDialing(this.#dialing, event);
     this.#dialing = dialing;
     for (const each of forTrust) {
+      if (each.kind === 'peering-ended') this.#options.imports.peeringEnded();
       if (each.kind === 'unreachable') {
         const { trustDomain } = this.#trust.bundle;
         const { failures } = dialing;
@@ -186,12 +219,16 @@ export class PeerLink {
       }
     }
   }
+}
 
-  /** Resolves at the next report, or when the signal aborts. */
-  #nextReport(over: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const remove = this.#reports.add(resolve);
-      over.addEventListener('abort', remove, { once: true });
-    });
-  }
+/** Resolves at the next notice of one of them, or when the signal aborts. */
+function nextOf(listeners: readonly Listeners[], over: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const removes = listeners.map((each) => each.add(() => end()));
+    const end = () => {
+      for (const remove of removes) remove();
+      resolve();
+    };
+    over.addEventListener('abort', end, { once: true });
+  });
 }

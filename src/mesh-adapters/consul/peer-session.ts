@@ -10,7 +10,9 @@ import {
   type ReplicationMessage,
 } from '../../grpc/index.ts';
 import { MeshAdapterError } from '../contract/errors.ts';
+import type { AnnouncedService } from './announcement.ts';
 import { isDialAddress } from './peering-token.ts';
+import { type ServiceAnswer, ServiceSender } from './service-sender.ts';
 
 /** A bundle to be sent, with the digest it is reported by. */
 export interface SentBundle {
@@ -22,9 +24,12 @@ export interface PeerSessionOptions {
   /** The accepting cluster's ID of the peering. */
   readonly peerId: string;
   readonly bundle: () => SentBundle;
+  /** The services of the peer; undefined while it is not known which are wanted. */
+  readonly services: () => readonly AnnouncedService[] | undefined;
   readonly send: (message: ReplicationMessage) => void;
   readonly onAccepted: (digest: string) => void;
   readonly onRefused: (digest: string, reason: string) => void;
+  readonly onServiceAnswer: (answer: ServiceAnswer) => void;
   readonly onAddresses: (addresses: readonly string[]) => void;
   /** The names of the services that the cluster exports to this peer, all of them each time. */
   readonly onExports: (services: readonly string[]) => void;
@@ -43,19 +48,25 @@ const SUBSCRIBED = [
 
 /**
  * The dialing side of one open peering stream: subscribes as a cluster would, sends our bundle
- * under ID `roots` to a server that subscribed, and records the answer. It has no knowledge of
- * connections and time. See docs/meshes/consul.md.
+ * under ID `roots` and the services of the peer to a server that subscribed, and records the answers.
+ * It has no knowledge of connections and time. See docs/meshes/consul.md.
  */
 export class PeerSession {
   readonly #options: PeerSessionOptions;
   /** Bundles that wait for their answer, by nonce. */
   readonly #waiting = new Map<string, string>();
+  readonly #services: ServiceSender;
   #bundleSubscribed = false;
   #sent: string | undefined;
   #nonce = 0;
 
   constructor(options: PeerSessionOptions) {
     this.#options = options;
+    this.#services = new ServiceSender({
+      wanted: options.services,
+      respond: (resourceUrl, id, value) => this.#respond(resourceUrl, id, value),
+      onAnswer: options.onServiceAnswer,
+    });
   }
 
   /** Opens the stream and subscribes. */
@@ -85,12 +96,18 @@ export class PeerSession {
     this.#waiting.set(nonce, digest);
   }
 
+  /** Sends the services again that are others than were sent last. */
+  servicesChanged(): void {
+    this.#services.changed();
+  }
+
   #onRequest(request: NonNullable<ReplicationMessage['request']>): void {
     const { resource_url: resourceUrl, response_nonce: nonce, error } = request;
     if (nonce === '') {
       this.#onSubscription(resourceUrl);
       return;
     }
+    if (this.#services.answered(nonce, error?.message.slice(0, 300))) return;
     const digest = this.#waiting.get(nonce);
     if (digest === undefined) return;
     this.#waiting.delete(nonce);
@@ -102,14 +119,7 @@ export class PeerSession {
     if (resourceUrl === PEERING_TRUST_BUNDLE_URL) {
       this.#bundleSubscribed = true;
       this.bundleChanged();
-    } else if (resourceUrl === EXPORTED_SERVICE_LIST_URL) {
-      // We export nothing through a peering. This answer ends the server's wait for it.
-      this.#respond(
-        resourceUrl,
-        'exported-service-list',
-        exportedServiceListMessage.encode({ services: [] }),
-      );
-    }
+    } else this.#services.subscribed(resourceUrl);
   }
 
   #onResponse({

@@ -2,10 +2,10 @@ import { describeError } from '../../platform/index.ts';
 import { contentDigest, type TrustBundle, type X509Authority } from '../../spiffe/index.ts';
 import type { ForeignTrustReport } from '../contract/mesh-adapter.ts';
 import type { PropagationState } from '../contract/propagation-state.ts';
+import { PROXY_SUFFIX } from './announcement.ts';
 
 /** Services that a sentence names. */
 const MAX_NAMED = 20;
-const PROXY_SUFFIX = '-sidecar-proxy';
 
 interface Outcome {
   readonly state: PropagationState;

@@ -7,6 +7,7 @@ import { MeshAdapterError } from '../contract/errors.ts';
 import { reportOf } from '../contract/foreign-report.ts';
 import type { ForeignTrustReport, PresentTrust } from '../contract/mesh-adapter.ts';
 import type { ConsulClient } from './consul-client.ts';
+import type { ImportsByPeer } from './peer-imports.ts';
 import { PeerLink } from './peer-link.ts';
 import { deletePeering, generatePeeringToken, listPeerings, type Peering } from './peerings.ts';
 import { fetchOwnTrust } from './read-own-trust.ts';
@@ -23,6 +24,8 @@ export class ForeignTrustWriter {
   readonly #client: ConsulClient;
   readonly #prefix: string;
   readonly #onReport: (report: ForeignTrustReport) => void;
+  readonly #imports: ImportsByPeer;
+  readonly #onImports: () => void;
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #log: Log;
@@ -32,6 +35,9 @@ export class ForeignTrustWriter {
     readonly client: ConsulClient;
     readonly peerNamePrefix: string;
     readonly onReport: (report: ForeignTrustReport) => void;
+    readonly imports: ImportsByPeer;
+    /** The cluster has answered about the services of a peer. */
+    readonly onImports: () => void;
     readonly clock: Clock;
     readonly random: Random;
     readonly log: Log;
@@ -39,6 +45,8 @@ export class ForeignTrustWriter {
     this.#client = options.client;
     this.#prefix = options.peerNamePrefix;
     this.#onReport = options.onReport;
+    this.#imports = options.imports;
+    this.#onImports = options.onImports;
     this.#clock = options.clock;
     this.#random = options.random;
     this.#log = options.log;
@@ -102,6 +110,21 @@ export class ForeignTrustWriter {
     for (const link of this.#links.values()) link.dialNow();
   }
 
+  /** Sends every peer's services where they changed. */
+  servicesChanged(): void {
+    for (const link of this.#links.values()) link.servicesChanged();
+  }
+
+  /**
+   * Waits for the cluster's answer about the services of a peer. Returns false where there is no
+   * peering that could carry them.
+   */
+  async servicesSettled(trustDomain: TrustDomain, signal: AbortSignal): Promise<boolean> {
+    const link = this.#links.get(trustDomain);
+    await link?.servicesSettled(ANSWER_MS, signal);
+    return link !== undefined;
+  }
+
   async stop(): Promise<void> {
     await Promise.all([...this.#links.values()].map((link) => link.stop()));
     this.#links.clear();
@@ -158,6 +181,8 @@ export class ForeignTrustWriter {
     const link = new PeerLink({
       bundle,
       roots,
+      imports: this.#imports.of(trustDomain),
+      onImports: this.#onImports,
       generateToken: (signal) => generatePeeringToken(this.#client, name, trustDomain, signal),
       onReport: this.#onReport,
       clock: this.#clock,
@@ -185,6 +210,7 @@ export class ForeignTrustWriter {
       if (keptDomains.has(trustDomain) || staying.has(trustDomain)) continue;
       await link.stop();
       this.#links.delete(trustDomain);
+      this.#imports.of(trustDomain).peeringEnded();
     }
     const removals = new Map<TrustDomain, ForeignTrustReport>();
     for (const { name, state, ownedFor } of peerings) {

@@ -23,7 +23,8 @@ export interface OwnService extends Service {
   readonly origin: 'mesh' | 'operator';
   /**
    * The peers that the mesh's own configuration exports it to, such as Consul's `exported-services`
-   * for our peerings. They count as exports. Absent where the mesh has no such configuration.
+   * for our peerings. They count as exports, and the mesh is not asked for them. Absent where the
+   * mesh has no such configuration.
    */
   readonly exportedTo?: readonly TrustDomain[];
   /** Why it cannot be exported, such as workloads that take plain text. */

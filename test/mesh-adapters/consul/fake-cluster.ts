@@ -29,7 +29,10 @@ export interface FakeRequest {
   readonly method: string;
   readonly path: string;
   readonly index: string | null;
+  /** The index that a write expects. */
+  readonly cas: string | null;
   readonly token: string | undefined;
+  readonly body: string;
 }
 
 /**
@@ -49,7 +52,7 @@ export class FakeCluster {
     callback,
   ) => callback(null, { stream_secret: 'stream-secret' });
   readonly ca: TestCa;
-  readonly #http = createServer((request, response) => this.#serve(request, response));
+  readonly #http = createServer((request, response) => void this.#serve(request, response));
   readonly #grpc = new Server();
   #grpcPort = 0;
 
@@ -124,17 +127,20 @@ export class FakeCluster {
     await once(this.#http, 'close');
   }
 
-  #serve(incoming: IncomingMessage, response: ServerResponse): void {
+  async #serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(incoming.url ?? '/', 'http://fake');
     const token = incoming.headers['x-consul-token'];
+    const chunks: Buffer[] = [];
+    for await (const chunk of incoming as AsyncIterable<Buffer>) chunks.push(chunk);
     const request = {
       method: incoming.method ?? '',
       path: url.pathname,
       index: url.searchParams.get('index'),
+      cas: url.searchParams.get('cas'),
       token: typeof token === 'string' ? token : undefined,
+      body: Buffer.concat(chunks).toString('utf8'),
     };
     this.requests.push(request);
-    incoming.resume();
     if (this.answer(request, response)) return;
     const json = (value: unknown) => response.end(JSON.stringify(value));
     if (request.path === '/v1/connect/ca/roots') {

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import { PeerImports } from '../../../src/mesh-adapters/consul/peer-imports.ts';
 import { PeerLink } from '../../../src/mesh-adapters/consul/peer-link.ts';
 import { peerNameOf } from '../../../src/mesh-adapters/consul/render.ts';
 import { bundleOf, parseTrustDomain, type TrustBundle } from '../../../src/spiffe/index.ts';
@@ -343,7 +344,9 @@ describe('PeerLink.dialNow()', () => {
         dialed += 1;
         throw new MeshAdapterError('mesh-unreachable', 'it is away');
       },
+      imports: new PeerImports(),
       onReport: () => {},
+      onImports: () => {},
       clock,
       random: systemRandom,
       log,

@@ -1,20 +1,26 @@
 import { describe, expect, it } from 'vitest';
+import type { AnnouncedService } from '../../../src/mesh-adapters/consul/announcement.ts';
+import type { ServiceAnswer } from '../../../src/mesh-adapters/consul/service-sender.ts';
 import { parsePeeringToken } from '../../../src/mesh-adapters/consul/peering-token.ts';
 import { PeerSession } from '../../../src/mesh-adapters/consul/peer-session.ts';
 import { parseOwnTrust } from '../../../src/mesh-adapters/consul/read-own-trust.ts';
 import {
   EXPORTED_SERVICE_LIST_URL,
+  EXPORTED_SERVICE_URL,
   exportedServiceListMessage,
   PEERING_TRUST_BUNDLE_URL,
   peeringTrustBundleMessage,
   type ReplicationMessage,
 } from '../../../src/grpc/index.ts';
+import { parseServiceId } from '../../../src/services/index.ts';
 import { pemFromCertificates } from '../../../src/spiffe/index.ts';
 import { createTestCa } from '../../../testkit/test-ca.ts';
 
 function session() {
   const sent: ReplicationMessage[] = [];
   const reported: string[] = [];
+  const answers: ServiceAnswer[] = [];
+  let services: readonly AnnouncedService[] | undefined;
   let digest = 'one';
   const peer = new PeerSession({
     peerId: 'peer',
@@ -29,6 +35,8 @@ function session() {
         exported_partition: '',
       },
     }),
+    services: () => services,
+    onServiceAnswer: (answer) => void answers.push(answer),
     onAccepted: (label) => void reported.push(`accepted ${label}`),
     onRefused: (label, reason) => void reported.push(`refused ${label}: ${reason}`),
     onAddresses: () => {},
@@ -47,7 +55,11 @@ function session() {
     digest = to;
     peer.bundleChanged();
   };
-  return { peer, sent, reported, request, change };
+  const announce = (...wanted: readonly AnnouncedService[]) => {
+    services = wanted;
+    peer.servicesChanged();
+  };
+  return { peer, sent, reported, request, change, announce, answers };
 }
 
 describe('PeerSession', () => {
@@ -121,6 +133,78 @@ describe('PeerSession', () => {
     expect(() => peer.receive({ terminated: {} })).toThrow(
       expect.objectContaining({ code: 'peering-terminated' }),
     );
+  });
+});
+
+describe('PeerSession with services', () => {
+  const service = (name: string, content = name): AnnouncedService => ({
+    name,
+    id: parseServiceId(name),
+    port: 'http',
+    content: Buffer.from(content),
+    leavesOut: false,
+  });
+  /** What was sent after the subscriptions of a started session, as type, ID and content. */
+  function started() {
+    const session_ = session();
+    const { peer, sent } = session_;
+    peer.start('secret');
+    const from = sent.length;
+    const responses = () =>
+      sent.slice(from).flatMap(({ response }) => {
+        if (!response) return [];
+        const { resource_url: url, resource_id: id, resource } = response;
+        const value = resource?.value ?? Buffer.alloc(0);
+        return url === EXPORTED_SERVICE_LIST_URL
+          ? [`list ${exportedServiceListMessage.decode(value).services.join()}`]
+          : [`${id} ${value.toString()}`];
+      });
+    const nonces = () => sent.slice(from).flatMap(({ response }) => response?.nonce ?? []);
+    const subscribe = (resource_url: string, response_nonce = '') =>
+      peer.receive({ request: { peer_id: '', resource_url, response_nonce } });
+    return { ...session_, responses, nonces, subscribe };
+  }
+
+  it('sends nothing of services before it is known which are wanted, so that the cluster deletes none', () => {
+    const { responses, subscribe, announce } = started();
+    subscribe(EXPORTED_SERVICE_URL);
+    subscribe(EXPORTED_SERVICE_LIST_URL);
+    expect(responses()).toEqual([]);
+    announce();
+    expect(responses()).toEqual(['list ']);
+  });
+
+  it('sends each service and the list to a cluster that subscribed them, and what has changed alone', () => {
+    const { responses, subscribe, announce } = started();
+    announce(service('a'), service('b'));
+    expect(responses()).toEqual([]);
+    subscribe(EXPORTED_SERVICE_URL);
+    subscribe(EXPORTED_SERVICE_LIST_URL);
+    expect(responses()).toEqual(['a-sidecar-proxy a', 'b-sidecar-proxy b', 'list a,b']);
+    announce(service('a'), service('b', 'b2'));
+    expect(responses().slice(3)).toEqual(['b-sidecar-proxy b2']);
+    announce(service('b', 'b2'));
+    announce(service('a'), service('b', 'b2'));
+    expect(responses().slice(4)).toEqual(['list b', 'a-sidecar-proxy a', 'list a,b']);
+  });
+
+  it('reports the answers about services by nonce, with the reason of a refusal', () => {
+    const { peer, nonces, subscribe, announce, answers, reported } = started();
+    announce(service('a'));
+    subscribe(EXPORTED_SERVICE_URL);
+    subscribe(EXPORTED_SERVICE_LIST_URL);
+    const [one = '', list = ''] = nonces();
+    const error = { code: 13, message: 'no such luck' };
+    peer.receive({
+      request: { peer_id: '', resource_url: EXPORTED_SERVICE_URL, response_nonce: one, error },
+    });
+    subscribe(EXPORTED_SERVICE_LIST_URL, list);
+    subscribe(EXPORTED_SERVICE_LIST_URL, list);
+    expect(answers).toEqual([
+      { kind: 'service', name: 'a', content: Buffer.from('a'), refusal: 'no such luck' },
+      { kind: 'list', names: ['a'] },
+    ]);
+    expect(reported).toEqual([]);
   });
 });
 
