@@ -1,4 +1,5 @@
-import { Gateway } from '../gateway/index.ts';
+import { hasCode } from '../errors/index.ts';
+import { Gateway, type RouteTable } from '../gateway/index.ts';
 import {
   createMetrics,
   createMetricsServer,
@@ -8,7 +9,7 @@ import {
   readRegularText,
   watchFiles,
 } from '../platform/index.ts';
-import { type GatewayConfig, type LoadedConfig, readRoutes, routesOf } from '../config/index.ts';
+import { ConfigError, type GatewayConfig, type LoadedConfig, readRoutes, routesOf } from '../config/index.ts';
 
 /** How often the route table is looked at. */
 const LOOK_EVERY_MS = 1000;
@@ -23,7 +24,7 @@ export async function buildGateway(
   const metrics = createMetrics({ processMetrics: config.metrics !== undefined });
   const file = config.routes_file;
   const gateway = new Gateway({
-    routes: await readRoutes(file),
+    routes: await routesAtStart(file, log),
     limits: {
       maxConnections: config.max_connections,
       maxConnectionsPerAddress: config.max_connections_per_address,
@@ -59,6 +60,20 @@ export async function buildGateway(
   );
 }
 
+/**
+ * The routes of the file, and none where an agent has not written it yet: without a route nothing is
+ * passed on. Throws `ConfigError` for a bad table.
+ */
+async function routesAtStart(file: string, log: ProcessContext['log']): Promise<RouteTable> {
+  try {
+    return await readRoutes(file);
+  } catch (error) {
+    if (!(error instanceof ConfigError && hasCode(error.cause, 'ENOENT'))) throw error;
+    log.warn('the file with the routes is not there yet: nothing is routed until it is', { file });
+    return routesOf(file, '{}');
+  }
+}
+
 /** Gives the gateway the routes of the file each time they change. */
 function followRoutes(
   file: string,
@@ -77,6 +92,7 @@ function followRoutes(
       gateway.setRoutes(routes);
       log.info('routes read', { file, routes: routes.size });
     } catch (error) {
+      if (text === undefined && hasCode(error, 'ENOENT')) return;
       log.error('routes not usable, the old ones stay', { file, error });
     }
   };

@@ -1,5 +1,11 @@
 import { createMetrics, createMetricsServer, partOf, Parts, type ProcessContext } from '../platform/index.ts';
-import { MeshDiscovery, Sidecar, type SidecarOptions } from '../demonstration/sidecar/index.ts';
+import {
+  allOf,
+  MeshDiscovery,
+  PolicyFile,
+  Sidecar,
+  type SidecarOptions,
+} from '../demonstration/sidecar/index.ts';
 import { resolveEndpointAddress } from '../workload-api/index.ts';
 import type { LoadedConfig, SidecarConfig } from '../config/index.ts';
 import { inboundOptions, outboundOptions } from './sidecar-options.ts';
@@ -18,13 +24,16 @@ export async function buildSidecar(
 ): Promise<Parts> {
   const metrics = createMetrics({ processMetrics: config.metrics !== undefined });
   const discovery = discoveryOf(config, context);
+  const policy = given(config.inbound?.policy, (file) => new PolicyFile({ ...file, ...context }));
+  const byMesh = config.inbound?.allow === 'mesh' ? discovery : undefined;
+  const rules = [byMesh, policy].filter((source) => source !== undefined);
   const sidecar = new Sidecar({
     ...context,
     metrics,
     supply: supplyOf(config, context),
+    sources: [discovery, policy].filter((source) => source !== undefined),
     ...defined({
-      discovery,
-      inbound: given(config.inbound, (inbound) => inboundOptions(inbound, discovery)),
+      inbound: given(config.inbound, (inbound) => inboundOptions(inbound, allOf(rules))),
     }),
     outbound: config.outbound.map((outbound) => outboundOptions(outbound, discovery)),
     accessLog: config.access_log,

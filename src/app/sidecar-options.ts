@@ -1,5 +1,6 @@
 import type { SidecarConfig } from '../config/index.ts';
 import {
+  type AccessSource,
   fixedUpstream,
   type InboundOptions,
   type MeshDiscovery,
@@ -13,11 +14,11 @@ type InboundConfig = NonNullable<SidecarConfig['inbound']>;
 type OutboundConfig = SidecarConfig['outbound'][number];
 
 /** The inbound side as the sidecar takes it. */
-export function inboundOptions(config: InboundConfig, discovery: MeshDiscovery | undefined): InboundOptions {
+export function inboundOptions(config: InboundConfig, access: AccessSource): InboundOptions {
   return {
     listen: config.listen,
     forwardTo: config.forward_to,
-    allow: config.allow === 'mesh' ? required(discovery) : config.allow,
+    allow: config.allow === 'mesh' || config.policy ? access : config.allow,
     ...defined({
       timeouts: given(config.timeouts, timeoutsOf),
       maxRequests: config.max_requests,
@@ -95,7 +96,7 @@ function timeoutsOf({ connect, idle, request }: NonNullable<OutboundConfig['time
   return { connectMs: connect, idleMs: idle, requestMs: request };
 }
 
-function required(discovery: MeshDiscovery | undefined): MeshDiscovery {
-  if (discovery) return discovery;
-  throw new TypeError('unreachable: a checked config has the socket that discovery needs');
+function required<Source>(source: Source | undefined): Source {
+  if (source !== undefined) return source;
+  throw new TypeError('unreachable: a checked config has what its sources need');
 }

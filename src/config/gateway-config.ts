@@ -5,7 +5,7 @@ import { duration, listenAddress, path, processFields } from './fields.ts';
 export const gatewayConfigSchema = z.strictObject({
   listen: listenAddress().describe('Where TLS connections arrive, `host:port`.'),
   routes_file: path().describe(
-    'YAML file with the table from server name to address (`info.b.example: 10.0.0.7:8443`, `"*.b.example": …`). Re-read when it changes; a bad one is reported and the old table stays.',
+    'YAML file with the table from server name to address (`info.b.example: 10.0.0.7:8443`, `"*.b.example": …`). Re-read when it changes; a bad one is reported and the old table stays. Until an agent has written it (`services.routes_file`), nothing is routed.',
   ),
   ...processFields,
   max_connections: z

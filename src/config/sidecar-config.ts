@@ -14,6 +14,16 @@ const inbound = z.strictObject({
     .describe(
       'The SPIFFE IDs that may call; or `mesh`: the rules of the mesh decide about each request. Default: none.',
     ),
+  policy: z
+    .strictObject({
+      file: path().describe('The file that an agent writes for OPA (`services.policy_file`).'),
+      service: z.string().min(1).describe('The ID of the service in that file.'),
+      port: z.string().min(1).describe('The name of the port in that file.'),
+    })
+    .optional()
+    .describe(
+      'Rules from a file decide about each request, next to those of the mesh with `allow: mesh`. It stands in for ext_authz with OPA.',
+    ),
   timeouts: timeouts.optional().describe('Limits of time for requests to the workload.'),
   max_requests: z
     .int()
@@ -159,6 +169,8 @@ export const sidecarConfigSchema = z
     } = config;
     const refuse = (key: string | (string | number)[], message: string) =>
       context.addIssue({ code: 'custom', path: [key].flat(), message });
+    if (calls?.policy !== undefined && Array.isArray(calls.allow) && calls.allow.length > 0)
+      refuse(['inbound', 'allow'], 'does not go with "policy": leave it out, or write "mesh"');
     if (sds === undefined) {
       const needs = 'needs "sds_socket": the mesh tells it there';
       if (calls?.allow === 'mesh') refuse(['inbound', 'allow'], needs);

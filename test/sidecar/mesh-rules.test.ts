@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { AccessFilter } from '../../src/workload-api/index.ts';
+import { judgeFilters } from '../../src/demonstration/sidecar/index.ts';
 import type { Upstream } from '../../src/demonstration/sidecar/upstream/upstream.ts';
 import { createTestCa, type TestCa } from '../../testkit/test-ca.ts';
 import { call, outboundTo, perDomain, type TestLeaf, World } from './support.ts';
@@ -56,7 +57,10 @@ async function underRules(world: World) {
     inbound: {
       listen: loopback(),
       forwardTo: loopback(workload),
-      allow: { filters: () => mesh.filters },
+      allow: {
+        judge: (request) =>
+          mesh.filters ? judgeFilters(mesh.filters, request) : { allowed: false, code: 'mesh-silent' },
+      },
     },
   });
   const port = inside.sidecar.inbound?.address().port ?? 0;

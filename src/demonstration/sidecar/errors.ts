@@ -35,6 +35,8 @@ export type SidecarErrorCode =
   | 'max-pending-reached'
   /** The control plane has not said yet which services and rules there are. */
   | 'mesh-silent'
+  /** The service ends soon, and takes no new requests. */
+  | 'service-draining'
   /** The mesh has no service of that name for this workload. */
   | 'service-unknown'
   /** The service has several ports and none was named, or not the named one. */

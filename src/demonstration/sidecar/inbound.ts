@@ -20,8 +20,7 @@ import { defined } from '../../objects/index.ts';
 import type { Clock, Log } from '../../platform/index.ts';
 import type { SpiffeId } from '../../spiffe/index.ts';
 import type { CountConnection } from './count-connection.ts';
-import { judgeRequest } from './discovery/judge-request.ts';
-import type { InboundFilters } from './discovery/mesh-discovery.ts';
+import type { AccessSource, JudgedRequest, RequestVerdict } from './access/access-source.ts';
 import { SidecarError } from './errors.ts';
 import type { Exchange } from './exchange/exchange.ts';
 import type { ExchangeRecords } from './exchange/exchange-records.ts';
@@ -47,12 +46,6 @@ export interface InboundOptions extends ProtectionSettings {
   readonly handshakeMs?: number;
   /** For requests to the workload. */
   readonly timeouts?: Timeouts;
-}
-
-/** The rules of the mesh about requests to the workload. */
-export interface AccessSource {
-  /** Undefined until the mesh has sent them: then nobody is let in. */
-  filters(): InboundFilters | undefined;
 }
 
 export interface InboundParts {
@@ -83,7 +76,7 @@ export class Inbound {
 
   constructor(options: InboundOptions, parts: InboundParts) {
     const { allow } = options;
-    const allowed = 'filters' in allow ? undefined : new Set(allow);
+    const allowed = 'judge' in allow ? undefined : new Set(allow);
     const { svid, registry, log, count } = parts;
     this.#options = options;
     this.#parts = parts;
@@ -191,28 +184,23 @@ export class Inbound {
   /** Whether the rules of the mesh let the request in. Answers it where they do not. */
   #admits(exchange: Exchange, peer: VerifiedPeer): boolean {
     const { allow, forwardTo } = this.#options;
-    if (!('filters' in allow)) return true;
-    const filters = allow.filters();
-    if (!filters) {
-      exchange.refuse(503, 'mesh-silent', 'the mesh has not sent the rules about callers yet');
-      return false;
-    }
+    if (!('judge' in allow)) return true;
     const { method = '', url = '', headers } = exchange.incoming;
     const [path = ''] = url.split('?', 1);
     const texts = Object.fromEntries(
       Object.entries(headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(',') : value]),
     );
     const request = { caller: peer.id, method, path, headers: texts, port: forwardTo.port };
-    const verdict = judgeRequest(filters, request);
+    const verdict = allow.judge(request);
     if (verdict.allowed) return true;
     const { log, count } = this.#parts;
     count('inbound', verdict.code);
     log.info('request refused', { ...verdict, peer: peer.id, method, path });
-    const why =
-      verdict.code === 'path-ambiguous'
-        ? 'rules of this service are about paths, and servers read this path in several ways'
-        : `${peer.id} is proved, and no rule of this service lets it ${method} ${path}`;
-    exchange.refuse(403, verdict.code, why);
+    exchange.refuse(
+      verdict.code === 'mesh-silent' ? 503 : 403,
+      verdict.code,
+      whyRefused(verdict.code, request),
+    );
     return false;
   }
 
@@ -273,5 +261,19 @@ export class Inbound {
     if (left > 0) this.#busy.set(socket, left);
     else this.#busy.delete(socket);
     if (left <= 0 && this.#ending.has(socket)) socket.destroySoon();
+  }
+}
+
+function whyRefused(
+  code: Extract<RequestVerdict, { allowed: false }>['code'],
+  { caller, method, path }: JudgedRequest,
+): string {
+  switch (code) {
+    case 'mesh-silent':
+      return 'the mesh has not sent the rules about callers yet';
+    case 'path-ambiguous':
+      return 'rules of this service are about paths, and servers read this path in several ways';
+    case 'access-denied':
+      return `${caller} is proved, and no rule of this service lets it ${method} ${path}`;
   }
 }

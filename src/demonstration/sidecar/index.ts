@@ -1,5 +1,7 @@
 /** The mTLS proxy next to one workload, fed over SDS or by a SPIFFE Workload API. */
-export { judgeRequest } from './discovery/judge-request.ts';
+export { type AccessSource, allOf } from './access/access-source.ts';
+export { judgeFilters } from './access/judge-filters.ts';
+export { PolicyFile } from './access/policy-file.ts';
 export { MeshDiscovery } from './discovery/mesh-discovery.ts';
 export type { Address, InboundOptions } from './inbound.ts';
 export type { OutboundOptions } from './outbound.ts';

@@ -2,7 +2,6 @@ import { ConnectionRegistry } from '../../mtls/index.ts';
 import type { Clock, Log, Metrics, Random } from '../../platform/index.ts';
 import { createCallMeasures } from './call-measures.ts';
 import { ExchangeRecords } from './exchange/exchange-records.ts';
-import type { MeshDiscovery } from './discovery/mesh-discovery.ts';
 import { Inbound, type InboundOptions } from './inbound.ts';
 import { Outbound, type OutboundOptions } from './outbound.ts';
 import type { CountConnection } from './count-connection.ts';
@@ -12,8 +11,8 @@ export interface SidecarOptions {
   readonly supply: SupplyOptions;
   readonly inbound?: InboundOptions;
   readonly outbound: readonly OutboundOptions[];
-  /** Where upstreams and rules of the mesh come from, for the options that use it. */
-  readonly discovery?: MeshDiscovery;
+  /** Where upstreams and rules come from, for the options that use them. */
+  readonly sources?: readonly { start(): void; stop(): Promise<void> }[];
   /** Writes one line for each request to the log; left out: no. */
   readonly accessLog?: boolean;
   /** Continues the trace of each request, or starts one (W3C Trace Context); left out: no. */
@@ -94,7 +93,7 @@ export class Sidecar {
   /** Listens; throws `MtlsError` and `SidecarError` `port-in-use`, `listen-failed`. */
   async start(): Promise<void> {
     this.#supply.start();
-    this.#options.discovery?.start();
+    for (const source of this.#options.sources ?? []) source.start();
     try {
       await this.inbound?.start();
       for (const outbound of this.outbound) await outbound.start();
@@ -119,7 +118,7 @@ export class Sidecar {
       ...this.outbound.map((outbound) => outbound.stop(drainMs)),
     ]);
     this.#registry.closeAll();
-    await this.#options.discovery?.stop();
+    await Promise.all((this.#options.sources ?? []).map((source) => source.stop()));
     await this.#supply.stop();
   }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { accessByIntentions } from '../../../src/demonstration/simulated-mesh/consul/discovery/intentions.ts';
-import { judgeRequest } from '../../../src/demonstration/sidecar/index.ts';
+import { judgeFilters } from '../../../src/demonstration/sidecar/index.ts';
 
 const WEB = 'spiffe://b.example/ns/default/dc/dc2/svc/web';
 const trustDomainOf = (peer: string) => (peer === 'b' ? 'b.example' : undefined);
@@ -13,7 +13,7 @@ function allows(
   const own = sources.length > 0 ? { Sources: sources } : undefined;
   const filters = accessByIntentions({ own, all: all && { Sources: all } }, { fallback, trustDomainOf });
   const whole = { caller: WEB, method: 'GET', path: '/a', headers: {}, port: 8080, ...request };
-  return judgeRequest(filters, whole).allowed;
+  return judgeFilters(filters, whole).allowed;
 }
 
 describe('service-intentions', () => {

@@ -3,7 +3,6 @@ import { MeshDiscovery } from '../../../src/demonstration/sidecar/index.ts';
 import type { SimulatedIstioOptions } from '../../../src/demonstration/simulated-mesh/index.ts';
 import { systemRandom } from '../../../src/platform/index.ts';
 import { parseSpiffeId } from '../../../src/spiffe/index.ts';
-import { judgeRequest } from '../../../src/demonstration/sidecar/index.ts';
 import { tempDir } from '../../../testkit/temp-dir.ts';
 import { until } from '../../../testkit/until.ts';
 import { kubernetesClient } from '../support/kubernetes-client.ts';
@@ -101,12 +100,36 @@ describe('what a sidecar may call', () => {
     expect(upstream.current().endpoints).toEqual([
       { address: '127.0.0.1', port: 15_443, serverName: 'info.b.example', spiffeIds: [INFO], priority: 0 },
     ]);
+    const { endpoints: _, ...drained } = serviceEntry().spec;
+    await agent.call('PUT', `${NETWORKING}/serviceentries/info`, { ...serviceEntry(), spec: drained });
+    await until(() => upstream.current().absence?.code === 'service-draining', 'draining');
     expect((await agent.call('DELETE', `${NETWORKING}/serviceentries/info`)).status).toBe(200);
     await until(() => upstream.current().endpoints.length === 0, 'the end');
     expect(upstream.current().absence).toMatchObject({
       code: 'service-unknown',
       message: expect.stringContaining('info.b.federated'),
     });
+  });
+
+  it('follows the order of failover that labels of endpoints and the rule give', async () => {
+    const upstream = sidecarOf('web').upstream({ host: 'info.b.federated' });
+    const rule = destinationRule();
+    Object.assign(rule.spec.trafficPolicy, {
+      loadBalancer: { localityLbSetting: { enabled: true, failoverPriority: ['federate.dev/before-1=yes'] } },
+    });
+    const ports = { http: 15_443 };
+    await create(rule);
+    await create(
+      serviceEntry({
+        endpoints: [
+          { address: '127.0.0.2', ports },
+          { address: '127.0.0.1', ports, labels: { 'federate.dev/before-1': 'yes' } },
+        ],
+      }),
+    );
+    await until(() => upstream.current().endpoints.length === 2, 'the endpoints');
+    const priorities = upstream.current().endpoints.map(({ address, priority }) => [address, priority]);
+    expect(Object.fromEntries(priorities)).toEqual({ '127.0.0.1': 0, '127.0.0.2': 1 });
   });
 
   it('is what its namespace sees, and no service without TLS or a name for the server', async () => {
@@ -140,11 +163,9 @@ describe('whom a workload lets in', () => {
 
   it('is everybody without a policy, and then what the policies allow', async () => {
     const [web, other] = [sidecarOf('web'), sidecarOf('other')];
-    await until(() => web.filters() !== undefined && other.filters() !== undefined, 'the filters');
-    const judge = (mesh: MeshDiscovery, change: object = {}) => {
-      const filters = mesh.filters();
-      return filters && judgeRequest(filters, { ...request, ...change });
-    };
+    const judge = (mesh: MeshDiscovery, change: object = {}) => mesh.judge({ ...request, ...change });
+    expect(judge(web)).toEqual({ allowed: false, code: 'mesh-silent' });
+    await until(() => judge(web).allowed && judge(other).allowed, 'the filters');
     expect(judge(web)).toEqual({ allowed: true });
     const rule = {
       from: [{ source: { principals: [INFO.slice('spiffe://'.length)] } }],
@@ -153,7 +174,7 @@ describe('whom a workload lets in', () => {
     };
     expect((await create(policy({ action: 'ALLOW', rules: [rule] }))).status).toBe(201);
     const headers = { 'x-team': 'blue' };
-    await until(() => judge(web)?.allowed === false, 'the policy');
+    await until(() => !judge(web).allowed, 'the policy');
     expect(judge(web, { headers })).toEqual({ allowed: true });
     expect(judge(web, { headers, path: '/v1/a' })).toEqual({ allowed: true });
     for (const change of [
@@ -173,11 +194,8 @@ describe('whom a workload lets in', () => {
 
   it('is nobody whom a DENY policy names, and nobody at all by an ALLOW policy without rules', async () => {
     const web = sidecarOf('web');
-    await until(() => web.filters() !== undefined, 'the filters');
-    const allowed = (caller: string) => {
-      const filters = web.filters();
-      return filters && judgeRequest(filters, { ...request, caller }).allowed;
-    };
+    const allowed = (caller: string) => web.judge({ ...request, caller }).allowed;
+    await until(() => allowed(INFO), 'the filters');
     await create(
       policy({ action: 'DENY', rules: [{ from: [{ source: { principals: ['b.example/*'] } }] }] }),
     );

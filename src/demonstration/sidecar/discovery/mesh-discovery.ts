@@ -7,6 +7,8 @@ import {
   DiscoveryClient,
   INBOUND_FILTERS,
 } from '../../../workload-api/index.ts';
+import type { AccessSource, JudgedRequest, RequestVerdict } from '../access/access-source.ts';
+import { judgeFilters } from '../access/judge-filters.ts';
 import type { Upstream, UpstreamSource } from '../upstream/upstream.ts';
 
 /** A service by the name that the mesh gives it. */
@@ -16,18 +18,12 @@ export interface ServiceName {
   readonly port?: number;
 }
 
-/** The filters in front of the workload; undefined until the mesh has sent both. */
-export interface InboundFilters {
-  readonly deny: AccessFilter['rules'];
-  readonly allow: AccessFilter['rules'];
-}
-
 /**
  * What the control plane of the mesh says about the surroundings of this sidecar, over the socket
  * that gives the SVID: which services there are, and whom the workload lets in. When the control
  * plane is gone, the last state stays.
  */
-export class MeshDiscovery {
+export class MeshDiscovery implements AccessSource {
   readonly #services: DiscoveryClient<DiscoveredService & { readonly name: string }>;
   readonly #filters: DiscoveryClient<AccessFilter>;
 
@@ -55,11 +51,12 @@ export class MeshDiscovery {
     await Promise.all([this.#services.stop(), this.#filters.stop()]);
   }
 
-  filters(): InboundFilters | undefined {
+  judge(request: JudgedRequest): RequestVerdict {
     const [deny, allow] = [INBOUND_FILTERS.deny, INBOUND_FILTERS.allow].map((name) =>
       this.#filters.current(name),
     );
-    return deny && allow && { deny: deny.rules, allow: allow.rules };
+    if (!deny || !allow) return { allowed: false, code: 'mesh-silent' };
+    return judgeFilters({ deny: deny.rules, allow: allow.rules }, request);
   }
 
   /** The endpoints of a service, as they change. Without one it has none, and says why. */
@@ -69,7 +66,10 @@ export class MeshDiscovery {
       const found = this.#services.all().filter((each) => each.host === host);
       const chosen = port === undefined ? found : found.filter((each) => each.port === port);
       const [only] = chosen;
-      if (only && chosen.length === 1) return { name, endpoints: endpointsOf(only) };
+      if (only && chosen.length === 1)
+        return only.endpoints.length > 0
+          ? { name, endpoints: endpointsOf(only) }
+          : { name, endpoints: [], absence: drainingOf(name) };
       return { name, endpoints: [], absence: this.#absenceOf(name, found) };
     };
     const listeners = new Listeners();
@@ -103,6 +103,11 @@ export class MeshDiscovery {
     };
   }
 }
+
+const drainingOf = (name: string) => ({
+  code: 'service-draining' as const,
+  message: `${name} is withdrawn or dropped, and takes no new requests`,
+});
 
 function endpointsOf({ endpoints, sni, spiffeIds }: DiscoveredService): Upstream['endpoints'] {
   return endpoints.map(({ host, port, priority }) => ({

@@ -2,7 +2,7 @@ import { isMapping } from '../../../objects/index.ts';
 import { configMapContent } from './config-map-content.ts';
 import type { ObjectContent } from './kubernetes-object.ts';
 import { KubernetesError } from './kubernetes-status.ts';
-import { checkSpec, type SpecSchema } from './schemas/check-spec.ts';
+import { anySpec, checkSpec, type SpecSchema } from './schemas/check-spec.ts';
 import { authorizationPolicySpec } from './schemas/authorization-policy.ts';
 import { destinationRuleSpec } from './schemas/destination-rule.ts';
 import { peerAuthenticationSpec } from './schemas/peer-authentication.ts';
@@ -36,6 +36,8 @@ export const SERVICES = core('services', 'Service', ['spec', 'status']);
 export const PODS = core('pods', 'Pod', ['spec', 'status']);
 export const SERVICE_ACCOUNTS = core('serviceaccounts', 'ServiceAccount', []);
 
+/** Served, and without an effect: no workload of the simulation is outside of its pods. */
+const WORKLOAD_ENTRIES = ofIstio('networking', 'workloadentries', 'WorkloadEntry', anySpec);
 export const SERVICE_ENTRIES = ofIstio('networking', 'serviceentries', 'ServiceEntry', serviceEntrySpec);
 export const DESTINATION_RULES = ofIstio(
   'networking',
@@ -62,6 +64,7 @@ export const RESOURCE_TYPES: readonly ResourceType[] = [
   PODS,
   SERVICE_ACCOUNTS,
   SERVICE_ENTRIES,
+  WORKLOAD_ENTRIES,
   DESTINATION_RULES,
   AUTHORIZATION_POLICIES,
   PEER_AUTHENTICATIONS,

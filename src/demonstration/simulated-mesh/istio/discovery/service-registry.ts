@@ -13,6 +13,9 @@ export function serviceHost({ name, namespace }: Pick<IstioWorkload, 'name' | 'n
   return `${name}.${namespace}.svc.cluster.local`;
 }
 
+/** A spec as it was sent: without what the schema fills in. */
+type StoredServiceEntry = Omit<ServiceEntrySpec, 'endpoints'> & Partial<Pick<ServiceEntrySpec, 'endpoints'>>;
+
 /** A service that istiod's proxies could call, and the mesh's own could not. */
 export interface SkippedService {
   readonly host: string;
@@ -42,7 +45,7 @@ export function servicesFor(
   const skipped: SkippedService[] = [];
   const taken = new Set(services.map(({ host }) => host));
   for (const { spec } of visible(store.list(SERVICE_ENTRIES), namespace).toSorted(byAge)) {
-    const entry = spec as ServiceEntrySpec;
+    const entry = spec as StoredServiceEntry;
     for (const host of entry.hosts) {
       if (taken.has(host)) continue;
       taken.add(host);
@@ -69,15 +72,18 @@ function servicesOf(workload: IstioWorkload, trustDomain: TrustDomain): Discover
 }
 
 function importedService(given: {
-  readonly entry: ServiceEntrySpec;
+  readonly entry: StoredServiceEntry;
   readonly host: string;
   readonly port: ServiceEntrySpec['ports'][number];
   readonly rule: DestinationRuleSpec | undefined;
 }): DiscoveredService | string {
   const { entry, host, port, rule } = given;
   if (host.startsWith('*')) return 'a wildcard host leads nowhere';
-  const policy = rule?.trafficPolicy;
-  const tls = policy?.portLevelSettings?.find((each) => each.port.number === port.number)?.tls ?? policy?.tls;
+  // A setting of a port replaces the whole.
+  const policy =
+    rule?.trafficPolicy?.portLevelSettings?.find((each) => each.port.number === port.number) ??
+    rule?.trafficPolicy;
+  const tls = policy?.tls;
   if (!tls) return 'no DestinationRule asks for ISTIO_MUTUAL';
   // The rule's own list counts where it has one, be it empty.
   const names = tls.subjectAltNames ?? entry.subjectAltNames ?? [];
@@ -88,10 +94,10 @@ function importedService(given: {
     port: port.number,
     sni: tls.sni ?? defaultSni(host, port.number),
     spiffeIds,
-    endpoints: entry.endpoints.map(({ address, ports, locality }) => ({
+    endpoints: (entry.endpoints ?? []).map(({ address, ports, labels }) => ({
       host: address,
       port: ports?.[port.name] ?? port.targetPort ?? port.number,
-      priority: priorityIn(locality),
+      priority: priorityOf(labels, policy?.loadBalancer?.localityLbSetting?.failoverPriority),
     })),
   };
 }
@@ -100,9 +106,16 @@ function defaultSni(host: string, port: number): string {
   return `outbound_.${port}_._.${host}`;
 }
 
-/** Endpoints without a locality are as near as the proxy itself. */
-function priorityIn(locality: string | undefined): number {
-  return locality === undefined || locality === '' ? 0 : 1;
+/** How many labels of the failover order the endpoint lacks, from the first that it lacks on. */
+function priorityOf(
+  labels: Readonly<Record<string, string>> | undefined,
+  failover: readonly string[] = [],
+): number {
+  const missing = failover.findIndex((each) => {
+    const [label = '', value] = each.split('=');
+    return labels?.[label] !== value;
+  });
+  return missing === -1 ? 0 : failover.length - missing;
 }
 
 function visible(objects: readonly KubernetesObject[], namespace: string): readonly KubernetesObject[] {

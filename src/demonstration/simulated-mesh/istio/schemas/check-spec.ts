@@ -5,6 +5,9 @@ import { KubernetesError } from '../kubernetes-status.ts';
 /** The shape of a `spec`. */
 export type SpecSchema = z.ZodType<Readonly<Record<string, unknown>>>;
 
+/** Any object. */
+export const anySpec: SpecSchema = z.record(z.string(), z.unknown());
+
 /**
  * Judges a spec as the schema of the CRD and istiod's webhook do together, and keeps it as it was
  * sent. A field that the simulation does not carry out is refused as an unknown one, because an

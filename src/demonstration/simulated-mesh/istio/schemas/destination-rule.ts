@@ -7,10 +7,20 @@ const tls = z.strictObject({
   subjectAltNames: z.array(subjectAltName).optional(),
 });
 
-/** Accepted, and without an effect on the simulated proxies. */
+const loadBalancer = z.strictObject({
+  simple: z.string().optional(),
+  localityLbSetting: z
+    .strictObject({
+      enabled: z.boolean().optional(),
+      failoverPriority: some(z.string().regex(/^[^=]+=[^=]+$/, 'must be "label=value"')).optional(),
+    })
+    .optional(),
+});
+
+/** Of these only the order of failover has an effect on the simulated proxies. */
 const tuning = {
+  loadBalancer: loadBalancer.optional(),
   connectionPool: z.record(z.string(), z.unknown()).optional(),
-  loadBalancer: z.record(z.string(), z.unknown()).optional(),
   outlierDetection: z.record(z.string(), z.unknown()).optional(),
 };
 

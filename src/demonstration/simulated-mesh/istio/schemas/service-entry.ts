@@ -38,7 +38,8 @@ export const serviceEntrySpec = z
     ports: some(port),
     location: z.enum(['MESH_EXTERNAL', 'MESH_INTERNAL']).default('MESH_EXTERNAL'),
     resolution: z.enum(['STATIC', 'DNS', 'DNS_ROUND_ROBIN']),
-    endpoints: some(endpoint),
+    /** None while the owner withdraws the service: open connections go on. */
+    endpoints: z.array(endpoint).default([]),
     exportTo: exportTo.optional(),
     subjectAltNames: z.array(subjectAltName).optional(),
   })

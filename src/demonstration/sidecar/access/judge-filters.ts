@@ -6,39 +6,26 @@ import type {
   StringMatcher,
 } from '../../../grpc/index.ts';
 import { isCanonicalPath } from '../../../services/index.ts';
-import type { InboundFilters } from './mesh-discovery.ts';
+import type { JudgedRequest, RequestVerdict } from './access-source.ts';
 
-/** One request as the filters see it. */
-export interface JudgedRequest {
-  /** The proved caller. */
-  readonly caller: string;
-  readonly method: string;
-  /** As on the wire, without the query. */
-  readonly path: string;
-  /** Names in lower case; several values of one name joined by a comma. */
-  readonly headers: Readonly<Record<string, string | undefined>>;
-  /** The port at which the workload listens. */
-  readonly port: number;
+/** The filters in front of the workload. */
+export interface InboundFilters {
+  readonly deny: Rbac;
+  readonly allow: Rbac;
 }
-
-/** Why a request does not pass; the name of the policy is for the log, not for the caller. */
-export type RequestVerdict =
-  | { readonly allowed: true }
-  | { readonly allowed: false; readonly code: 'access-denied'; readonly policy: string | undefined }
-  | { readonly allowed: false; readonly code: 'path-ambiguous' };
 
 /**
  * Judges a request as Envoy's RBAC filters do: a policy of `deny` ends it, and a policy of `allow` has
  * to match. Where a policy looks at paths, a path that servers read in several ways does not pass,
  * because the workload may read another one than the policy.
  */
-export function judgeRequest({ deny, allow }: InboundFilters, request: JudgedRequest): RequestVerdict {
+export function judgeFilters({ deny, allow }: InboundFilters, request: JudgedRequest): RequestVerdict {
   if (!isCanonicalPath(request.path) && [deny, allow].some(looksAtPaths))
     return { allowed: false, code: 'path-ambiguous' };
   const denying = matchingPolicy(deny, request);
-  if (denying !== undefined) return { allowed: false, code: 'access-denied', policy: denying };
+  if (denying !== undefined) return { allowed: false, code: 'access-denied', rule: denying };
   if (matchingPolicy(allow, request) !== undefined) return { allowed: true };
-  return { allowed: false, code: 'access-denied', policy: undefined };
+  return { allowed: false, code: 'access-denied' };
 }
 
 function matchingPolicy({ policies }: Rbac, request: JudgedRequest): string | undefined {
