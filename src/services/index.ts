@@ -21,6 +21,12 @@ export type {
   OfferedService,
   OfferState,
 } from './catalogue/catalogue.ts';
+export {
+  type ImportReport,
+  importReportClaim,
+  readImportReport,
+  shorterReports,
+} from './catalogue/import-report.ts';
 export { EXPORTS_PATH, EXPORTS_TYPE } from './catalogue/carrier.ts';
 export { CATALOGUE_LIMITS } from './catalogue/catalogue-limits.ts';
 export { CatalogueError, type CatalogueErrorCode } from './catalogue/errors.ts';

@@ -1,4 +1,5 @@
 import { defined, given } from '../../objects/index.ts';
+import { type ImportReport, importReportClaim, readImportReport } from '../../services/index.ts';
 import {
   type JsonObject,
   type JsonValue,
@@ -27,12 +28,20 @@ export interface Holding {
   readonly since: Date;
   /** How far it came in the holder's mesh, and since when; absent before that. */
   readonly inMesh?: { readonly progress: MeshProgress; readonly since: Date };
+  /** What it imports of the other's services; absent where it has no catalogue. */
+  readonly imports?: ImportReport;
 }
 
 const PROGRESS: readonly JsonValue[] = ['written', 'accepted', 'in-effect'] satisfies MeshProgress[];
 
 /** The claims of a `federate-holding+jws` statement. */
-export function holdingClaims({ digest, sequence, since, inMesh }: Holding): Record<string, unknown> {
+export function holdingClaims({
+  digest,
+  sequence,
+  since,
+  inMesh,
+  imports,
+}: Holding): Record<string, unknown> {
   return {
     holds: {
       digest,
@@ -40,10 +49,14 @@ export function holdingClaims({ digest, sequence, since, inMesh }: Holding): Rec
       since: since.toISOString(),
       in_mesh: inMesh ? { progress: inMesh.progress, since: inMesh.since.toISOString() } : null,
     },
+    ...(imports ? { exports: importReportClaim(imports) } : {}),
   };
 }
 
-/** Reads such a statement; undefined where it has another form. */
+/**
+ * Reads such a statement; undefined where it has another form. A report about imports that cannot be
+ * read is left out: what is held counts without it.
+ */
 export function readHolding(claims: JsonObject): Holding | undefined {
   const holds = claims.get('holds');
   if (!isJsonObject(holds)) return undefined;
@@ -59,7 +72,7 @@ export function readHolding(claims: JsonObject): Holding | undefined {
     digest,
     since,
     ...defined({ sequence: given(sequence, BigInt) }),
-    ...defined({ inMesh }),
+    ...defined({ inMesh, imports: readImportReport(claims.get('exports')) }),
   };
 }
 

@@ -1,4 +1,5 @@
 import { defined } from '../../objects/index.ts';
+import { type ImportReport, shorterReports } from '../../services/index.ts';
 import type { Clock, Log } from '../../platform/index.ts';
 import {
   type BundleSource,
@@ -50,6 +51,7 @@ export class HoldingStatements {
   readonly #signed = new Map<TrustDomain, Signed>();
   readonly #leftOutUntilMs = new Map<TrustDomain, number>();
   #progressed: (trustDomain: TrustDomain) => void = () => {};
+  #importsOf: (trustDomain: TrustDomain) => ImportReport | undefined = () => undefined;
 
   constructor(options: HoldingParts) {
     this.#options = options;
@@ -85,6 +87,11 @@ export class HoldingStatements {
     this.#progressed = listener;
   }
 
+  /** Reports what we import of a peer's services too. */
+  reportImports(importsOf: (trustDomain: TrustDomain) => ImportReport | undefined): void {
+    this.#importsOf = importsOf;
+  }
+
   /**
    * The endpoint of this trust domain answered only without the statement: it is left out for a
    * while.
@@ -103,7 +110,8 @@ export class HoldingStatements {
     const signer = current();
     if (!holding || !signer) return undefined;
     if (clock.monotonicMs() < (this.#leftOutUntilMs.get(trustDomain) ?? 0)) return undefined;
-    const claims = holdingClaims(holding);
+    const imports = this.#importsOf(trustDomain);
+    const claims = holdingClaims({ ...holding, ...defined({ imports }) });
     const content = JSON.stringify([
       claims,
       Buffer.from(signer.certificateChain[0] ?? []).toString('base64'),
@@ -112,16 +120,19 @@ export class HoldingStatements {
     if (before?.content === content && clock.monotonicMs() < before.renewAtMs) return before.token;
     const issuedAt = clock.now();
     try {
-      const token = await signStatement({
-        type: HOLDING_TYPE,
-        signer,
-        audience: trustDomain,
-        issuedAt,
-        expiresAt: new Date(issuedAt.getTime() + LIFETIME_MS),
-        claims,
-      });
+      const sign = (reduced: Holding) =>
+        signStatement({
+          type: HOLDING_TYPE,
+          signer,
+          audience: trustDomain,
+          issuedAt,
+          expiresAt: new Date(issuedAt.getTime() + LIFETIME_MS),
+          claims: holdingClaims(reduced),
+        });
+      const token = await firstThatFits(holding, imports, sign);
+      if (token === undefined) return undefined;
       this.#signed.set(trustDomain, { token, content, renewAtMs: clock.monotonicMs() + LIFETIME_MS / 2 });
-      return token.length <= MAX_HOLDING_CHARACTERS ? token : undefined;
+      return token;
     } catch (error) {
       // A poll without it is as good a poll.
       log.warn('what is held could not be signed', { trustDomain, error });
@@ -142,4 +153,18 @@ export class HoldingStatements {
       ...(inMesh && there ? { inMesh: { progress: inMesh.progress, since: inMesh.since } } : {}),
     };
   }
+}
+
+/** The statement with as much of the report about imports as there is room for. */
+async function firstThatFits(
+  holding: Holding,
+  imports: ImportReport | undefined,
+  sign: (holding: Holding) => Promise<string>,
+): Promise<string | undefined> {
+  const reports = imports ? shorterReports(imports) : [];
+  for (const each of [...reports, undefined]) {
+    const token = await sign({ ...holding, ...defined({ imports: each }) });
+    if (token.length <= MAX_HOLDING_CHARACTERS) return token;
+  }
+  return undefined;
 }

@@ -19,6 +19,7 @@ import { createHostRule } from './host-rule.ts';
 import { ImportBook } from './import-book.ts';
 import type { ImportSettings } from './import-settings.ts';
 import { PendingCatalogues } from './pending-catalogues.ts';
+import { type MeshAnswer, reportImports } from './report-imports.ts';
 import { sniOwner } from './sni-owners.ts';
 
 /** What importing services takes. */
@@ -29,7 +30,9 @@ export interface ServiceImporterParts extends Pick<Reach, 'proxy' | 'fetchLimits
   /** Every bundle that counts now. */
   readonly bundles: BundleSource;
   readonly verifier: PeerVerifier;
-  readonly holding: Pick<HoldingStatements, 'statementFor'>;
+  readonly holding: Pick<HoldingStatements, 'statementFor' | 'reportImports'>;
+  /** What our mesh did with the imports. */
+  readonly meshAnswers: () => readonly MeshAnswer[];
   readonly lookup: HostLookup;
   readonly guard?: AddressGuard | undefined;
   readonly schedule: ScheduleSettings;
@@ -107,6 +110,13 @@ export class ServiceImporter {
       clock,
       log,
     });
+    parts.holding.reportImports((trustDomain) =>
+      reportImports(trustDomain, {
+        held: this.held,
+        imports: this.book.list(),
+        mesh: parts.meshAnswers(),
+      }),
+    );
     // Another end may come first now.
     this.book.onChange(() => this.#timer?.abort(WOKEN));
   }

@@ -43,7 +43,8 @@ export function parseServiceId(text: string): ServiceId {
   );
 }
 
-function isServiceId(text: string): text is ServiceId {
+/** Whether `parseServiceId` accepts a text. */
+export function isServiceId(text: string): text is ServiceId {
   return text.length <= MAX_ID_CHARACTERS && text.split('.').every((label) => LABEL.test(label));
 }
 

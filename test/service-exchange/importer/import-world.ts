@@ -28,6 +28,7 @@ import {
 import { AUDIENCE, catalogueWith, OWNER } from '../../../testkit/catalogues.ts';
 import { answers, FakePeer } from '../../../testkit/fake-peer.ts';
 import { createTestCa, TEST_INSTANT, type TestCa } from '../../../testkit/test-ca.ts';
+import type { MeshAnswer } from '../../../src/service-exchange/importer/report-imports.ts';
 import { AgentWorld } from '../../federation/agent-world.ts';
 
 const LONG = { notBefore: new Date('2001-01-01T00:00:00Z'), notAfter: new Date('2090-01-01T00:00:00Z') };
@@ -102,6 +103,8 @@ export class ImportWorld implements AsyncDisposable {
   readonly agent: AgentWorld;
   readonly ownNames = new Set<string>();
   readonly ownSnis = new Set<string>();
+  /** What the mesh did with imports. */
+  meshAnswers: readonly MeshAnswer[] = [];
   settings: ImportSettings = {
     suffix: 'federated',
     drainMs: 30_000,
@@ -221,6 +224,7 @@ export class ImportWorld implements AsyncDisposable {
       bundles: federation.bundles,
       verifier: federation.verifier,
       holding: federation.holding,
+      meshAnswers: () => this.meshAnswers,
       lookup: createHostLookup({ servers: ['127.0.0.1:9'] }),
       fetchLimits: defaultFetchLimits,
       schedule: defaultScheduleSettings,
