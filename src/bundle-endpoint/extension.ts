@@ -1,5 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { TLSSocket } from 'node:tls';
+import { defined } from '../objects/index.ts';
+import { preferredWaitSeconds } from './prefer.ts';
 
 /** A request on a path that does not serve the bundle, before any of its body is read. */
 export interface ExtensionRequest {
@@ -9,6 +11,10 @@ export interface ExtensionRequest {
   readonly remoteAddress: string;
   /** `Federate-Holding`: the signed statement of the client. Nothing in it is proved here. */
   readonly holding?: string;
+  /** `If-None-Match`, as it was sent. */
+  readonly ifNoneMatch?: string;
+  /** `Prefer: wait`: how many seconds the client is willing to wait for a change. */
+  readonly waitSeconds?: number;
   /**
    * The same object for every request of one connection, as a key for data about the connection.
    */
@@ -32,8 +38,11 @@ export interface ExtensionAnswer {
 export interface ExtensionPlan {
   /** A request with a larger body is answered like an unknown path. */
   readonly maxBodyBytes: number;
-  /** Undefined: answered like an unknown path. */
-  answer(body: Uint8Array): Promise<ExtensionAnswer | undefined>;
+  /**
+   * Undefined: answered like an unknown path. `gone` aborts when the client closes the connection or
+   * has its answer.
+   */
+  answer(body: Uint8Array, gone: AbortSignal): Promise<ExtensionAnswer | undefined>;
 }
 
 /**
@@ -48,12 +57,16 @@ export interface EndpointExtension {
 export function extensionRequestOf(request: IncomingMessage): ExtensionRequest | undefined {
   const { method, url, socket, headers } = request;
   if (!(socket instanceof TLSSocket)) return undefined;
-  const holding = headers['federate-holding'];
+  const { 'federate-holding': holding, prefer } = headers;
   return {
     method: method ?? '',
     path: url ?? '',
     remoteAddress: socket.remoteAddress ?? 'unknown',
     ...(typeof holding === 'string' ? { holding } : {}),
+    ...defined({
+      ifNoneMatch: headers['if-none-match'],
+      waitSeconds: preferredWaitSeconds(typeof prefer === 'string' ? prefer : undefined),
+    }),
     connection: socket,
     tlsVersion: socket.getProtocol() ?? '',
     exportKey: (length, label) => socket.exportKeyingMaterial(length, label, Buffer.alloc(0)),
@@ -72,18 +85,20 @@ export async function serveExtension(
   failed: (error: unknown) => void,
 ): Promise<void> {
   const send = ({ status, body, headers = {} }: ExtensionAnswer) => {
+    const aboutBody = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
     response.writeHead(status, {
-      'content-type': 'application/json',
-      'content-length': Buffer.byteLength(body),
+      ...(status === 304 ? {} : aboutBody),
       'cache-control': 'no-store',
       ...headers,
     });
     response.end(body);
   };
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
   try {
     const body = await readBody(request, plan.maxBodyBytes);
     if (body) {
-      const answer = await plan.answer(body);
+      const answer = await plan.answer(body, gone.signal);
       if (answer) send(answer);
       else unknownPath();
       return;

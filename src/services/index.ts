@@ -11,7 +11,9 @@ export {
   type PathMatch,
 } from './access/http-condition.ts';
 export { type AccessRequest, type AccessVerdict, judgeAccess } from './access/judge-access.ts';
+export { mayCall } from './access/may-call.ts';
 export { type AccessPolicy, type AccessRule, checkRule } from './access/rule.ts';
+export { readRule, type RuleDocument, writeRule } from './access/rule-document.ts';
 export type {
   Catalogue,
   CatalogueContent,
@@ -45,6 +47,8 @@ export {
   judgeCatalogue,
   type SuspiciousChange,
 } from './catalogue/judge-catalogue.ts';
+export { type ExportObstacle, exportObstacle, offerOf } from './catalogue/offer.ts';
+export { isRoutableSni, sniOf } from './catalogue/sni.ts';
 export { type CatalogueReading, readCatalogue, readCatalogueContent } from './catalogue/read-catalogue.ts';
 export { catalogueContent, writeCatalogue } from './catalogue/write-catalogue.ts';
 export { isClusterName, isDnsLabel, isHostName, isLocalName } from './service/host-name.ts';

@@ -1,6 +1,13 @@
-import { defined } from '../../objects/index.ts';
+import { defined, given } from '../../objects/index.ts';
 import type { Clock, Log } from '../../platform/index.ts';
-import { type BundleSource, type SpiffeId, type TrustDomain, verifyStatement } from '../../spiffe/index.ts';
+import {
+  type BundleSource,
+  contentDigest,
+  type SpiffeId,
+  type TrustBundle,
+  type TrustDomain,
+  verifyStatement,
+} from '../../spiffe/index.ts';
 import type { Relationship, StoredHolding } from '../../store/index.ts';
 import { type Holding, HOLDING_TYPE, MAX_HOLDING_CHARACTERS, readHolding } from '../fetch/holding-claims.ts';
 import { claimedIssuer } from './claimed-issuer.ts';
@@ -73,7 +80,13 @@ export class PeerHoldings {
   readonly #options: PeerHoldingsOptions;
   readonly #holdings = new Map<
     TrustDomain,
-    PeerHolding & { readonly token: string; readonly arrival: number }
+    PeerHolding & {
+      readonly token: string;
+      readonly arrival: number;
+      readonly expiresAt: Date;
+      /** `contentDigest` of the bundle whose roots proved the signer. */
+      readonly provedBy: string | undefined;
+    }
   >();
   readonly #plain = new Map<string, PlainPoller>();
   readonly #work: RecentWork;
@@ -97,7 +110,7 @@ export class PeerHoldings {
       this.#notePlain(seen);
       return undefined;
     }
-    const proved = await this.#prove(seen.address, statement);
+    const proved = await this.prove(seen.address, statement);
     if (proved === undefined) this.#notePlain(seen);
     return proved;
   }
@@ -115,7 +128,8 @@ export class PeerHoldings {
     const knownSince = this.#options.clock.now();
     for (const holding of holdings) {
       const { trustDomain, statedAt } = holding;
-      this.#holdings.set(trustDomain, { ...holding, seenAt: statedAt, knownSince, token: '', arrival: 0 });
+      const proof = { token: '', arrival: 0, expiresAt: statedAt, provedBy: undefined };
+      this.#holdings.set(trustDomain, { ...holding, ...proof, seenAt: statedAt, knownSince });
     }
   }
 
@@ -138,15 +152,25 @@ export class PeerHoldings {
     return [...this.#plain.values()];
   }
 
-  async #prove(address: string, token: string): Promise<TrustDomain | undefined> {
+  /**
+   * The peer that a client proves to be by a statement, if we hold a relationship with it. What the
+   * statement reports is noted. Never rejects.
+   */
+  async prove(address: string, token: string): Promise<TrustDomain | undefined> {
     const { relationshipWith, ownTrustDomain, bundles, clock, log } = this.#options;
+    if (token.length > MAX_HOLDING_CHARACTERS) return undefined;
     const issuer = claimedIssuer(token);
     const relationship = issuer && relationshipWith(issuer.trustDomain);
     const own = ownTrustDomain();
     if (!relationship || own === undefined || issuer.id !== agentOf(relationship)) return undefined;
     const { trustDomain } = relationship;
     const known = this.#holdings.get(trustDomain);
-    if (known?.token === token) {
+    // Proved before. That counts while its time runs and while the same roots prove the signer.
+    if (
+      known?.token === token &&
+      clock.now() < known.expiresAt &&
+      known.provedBy === digestOf(bundles.bundleFor(trustDomain))
+    ) {
       this.#holdings.set(trustDomain, { ...known, address, seenAt: clock.now() });
       this.#options.onContact?.(trustDomain);
       return trustDomain;
@@ -156,7 +180,8 @@ export class PeerHoldings {
     const arrival = (this.#arrivals += 1);
     try {
       const now = clock.now();
-      const { signer, issuedAt, claims } = await verifyStatement(token, {
+      const provedBy = digestOf(bundles.bundleFor(trustDomain));
+      const { signer, issuedAt, expiresAt, claims } = await verifyStatement(token, {
         type: HOLDING_TYPE,
         audience: own,
         bundles,
@@ -184,6 +209,8 @@ export class PeerHoldings {
         knownSince,
         token,
         arrival,
+        expiresAt,
+        provedBy,
       };
       this.#holdings.set(trustDomain, proved);
       // Until now it was taken for anybody: its first polls from here, before there was a
@@ -223,6 +250,10 @@ export class PeerHoldings {
     this.#plain.delete(oldest);
     this.#forgotAt = now;
   }
+}
+
+function digestOf(bundle: TrustBundle | undefined): string | undefined {
+  return given(bundle, contentDigest);
 }
 
 function sayTheSame(a: Holding, b: Holding): boolean {

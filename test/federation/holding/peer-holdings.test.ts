@@ -148,6 +148,29 @@ describe('PeerHoldings', () => {
     expect(holdings.of(B)).toMatchObject({ digest: newer.digest, address: '192.0.2.1' });
   });
 
+  it('proves nobody by a statement whose time is over, also where it was proved before', async () => {
+    const token = await statement();
+    expect(await holdings.prove('192.0.2.1', token)).toBe(B);
+    expect(await holdings.prove('192.0.2.1', token)).toBe(B);
+    await clock.advance(11 * 60_000);
+    expect(await holdings.prove('192.0.2.1', token)).toBeUndefined();
+  });
+
+  it('proves nobody by a statement whose signer the present bundle does not prove any more', async () => {
+    let bundles = new BundleSet([ca.bundle()]);
+    const changing = new PeerHoldings({
+      ownTrustDomain: () => A,
+      relationshipWith: (trustDomain) => relationships.get(trustDomain),
+      bundles: { bundleFor: (trustDomain) => bundles.bundleFor(trustDomain) },
+      clock,
+      log,
+    });
+    const token = await statement();
+    expect(await changing.prove('192.0.2.1', token)).toBe(B);
+    bundles = new BundleSet([(await createTestCa({ trustDomain: B })).bundle()]);
+    expect(await changing.prove('192.0.2.1', token)).toBeUndefined();
+  });
+
   it('checks no more than thirty new signatures a minute for one address, and the same one again for free', async () => {
     const wrong = async (number: number) => statement({ audience: `c${number}.example` });
     for (let number = 0; number < 30; number += 1) await verdictOn(await wrong(number), '192.0.2.66');
