@@ -1,6 +1,6 @@
 /**
- * Buffers for reads, in two sizes, which are reused. Because a relay that allocates spends its time
- * in garbage collection.
+ * Buffers for reads, in two sizes, which are reused. A relay that allocates spends its time in
+ * garbage collection.
  */
 export class BufferPool {
   readonly smallBytes: number;

@@ -123,8 +123,8 @@ export async function connectMtls(
 }
 
 /**
- * Why a connection of `connectMtls` ended without one application byte of the peer. Because in TLS
- * 1.3 a client learns nothing else of a refusal (X509-42). Undefined when the peer has sent a byte.
+ * Why a connection of `connectMtls` ended without one application byte of the peer. In TLS 1.3 a
+ * client learns nothing else of a refusal (X509-42). Undefined when the peer has sent a byte.
  */
 export function closedBeforeFirstByte(socket: TLSSocket, peer: VerifiedPeer): MtlsError | undefined {
   if (socket.bytesRead > 0) return undefined;

@@ -117,7 +117,7 @@ async function readSvid(certificateFile: string, keyFile: string, log: Log): Pro
   }
 }
 
-/** Only warns. Because mounts often choose the mode, and a new SVID must not be lost for it. */
+/** Only warns, because mounts often choose the mode, and a new SVID must not be lost for it. */
 async function warnOfMode(keyFile: string, log: Log): Promise<void> {
   const { mode } = await stat(keyFile);
   if ((mode & OTHERS_MAY) === 0) return;

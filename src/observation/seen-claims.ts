@@ -54,8 +54,8 @@ export interface Seen {
 }
 
 /**
- * Gives the hash that names a trust domain in a report. Because only an agent that already knows
- * the name can recognize it.
+ * Gives the hash that names a trust domain in a report. Only an agent that already knows the name
+ * can recognize it.
  */
 export function trustDomainHash(trustDomain: TrustDomain): string {
   return hash('sha256', `federate-seen ${trustDomain}`, 'hex');

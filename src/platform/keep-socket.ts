@@ -7,9 +7,9 @@ import { socketFileIsGone } from './unix-socket.ts';
 const LOOK_MS = 5000;
 
 /**
- * Opens a socket again when its file was removed, until the signal aborts. Because a program that
- * tidies temporary folders may remove it, and then no client could connect and no error would
- * appear. A file that another program put at the path is left alone.
+ * Opens a socket again when its file was removed, until the signal aborts. A program that tidies
+ * temporary folders may remove it, and then no client could connect and no error would appear. A
+ * file that another program put at the path is left alone.
  */
 export async function keepSocket(options: {
   readonly path: string;

@@ -10,7 +10,7 @@ const REPLACEMENT = '\u{FFFD}';
 /**
  * Makes text of one line safe for a terminal. Characters that could steer it or turn the line
  * around (control, format and line-breaking ones) are replaced. Text longer than `limit` characters
- * is cut. Because texts of peers end up in the history, and people read it.
+ * is cut. Texts of peers end up in the history, and people read it.
  */
 export function printable(text: string, limit = Number.POSITIVE_INFINITY): string {
   const clean = text.replaceAll(STEERING, REPLACEMENT);

@@ -89,7 +89,7 @@ function judgeEverybody(root: OwnRoot, view: RotationView): Pick<GateVerdict, 'm
     ...pollers.map((poller) => ({ who: poller.address, readiness: judgePoller(root, poller, view) })),
   ];
   const outAt = new Date(root.life.publishedAt.getTime() + view.times.leadMs);
-  // Because a caller that polls from many addresses could push real pollers off the list.
+  // A caller that polls from many addresses could push real pollers off the list.
   const forgotten = view.forgotAt !== undefined && view.forgotAt.getTime() >= since && view.now < outAt;
   const crowd: Missing[] = forgotten
     ? [

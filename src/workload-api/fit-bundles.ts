@@ -44,10 +44,10 @@ const BYTES_OF_ALL = 3.5 * 1024 * 1024;
 const BYTES_AROUND_ROOT = 600;
 
 /**
- * Leaves out bundles that proxies and workloads could not accept. Because they refuse a whole
- * message for one unreadable root and for one byte too many. A peer that is left out keeps those
- * keys given out `before` that it still lists. Where all do not fit together, the smallest peers
- * come first. Equal bundles stay the same objects.
+ * Leaves out bundles that proxies and workloads could not accept. They refuse a whole message for
+ * one unreadable root and for one byte too many. A peer that is left out keeps those keys given out
+ * `before` that it still lists. Where all do not fit together, the smallest peers come first. Equal
+ * bundles stay the same objects.
  */
 function fitBundles(
   own: TrustBundle | undefined,

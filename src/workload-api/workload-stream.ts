@@ -61,8 +61,8 @@ export class WorkloadStream<Message> {
   }
 
   /**
-   * Replaces the open stream, if there is one. Because its server may hang, or no longer be the one
-   * behind the address.
+   * Replaces the open stream, if there is one. Its server may hang, or no longer be the one behind
+   * the address.
    */
   reopen(): void {
     this.#cancel();

@@ -5,8 +5,8 @@ const IMPORT = /^import \{([^}]*)\} from '([^']*\/index\.ts)';$/gm;
 const EXPORT = /^export (type )?\{([^}]*)\} from '([^']+)';$/gm;
 
 /**
- * Rewrites the imports of a source from the `index.ts` of a room to the files that the names come from. Because esbuild takes a whole room
- * into a file where one name of it is wanted, and a sidecar would load what an agent needs. A name that an `index.ts` does not export
+ * Rewrites the imports of a source from the `index.ts` of a room to the files that the names come from. Without that, esbuild takes a whole
+ * room into a file where one name of it is wanted, and a sidecar would load what an agent needs. A name that an `index.ts` does not export
  * by name stays as it is.
  */
 export function pastDoors(file: string, text: string): string {

@@ -16,8 +16,8 @@ export interface StandIns {
  * - `grpc/proto-text.ts` becomes the texts of the protos;
  * - what is loaded by `createRequire` is loaded from its file in `dist/`.
  *
- * And undici is only its `Client` with the method `request`, which the sources use. Because the whole package is five times as large, and
- * sets the dispatcher of `fetch` for the whole process when it is imported.
+ * And undici is only its `Client` with the method `request`, which the sources use. The whole package is five times as large, and sets the
+ * dispatcher of `fetch` for the whole process when it is imported.
  *
  * All output files are in one folder, so a path relative to `import.meta.url` is the same in each. `rewrite` changes the text of every other
  * source.

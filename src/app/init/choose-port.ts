@@ -15,7 +15,7 @@ export interface PortChooser {
 
 /**
  * Chooses ports from 8443 on that are free now, and that no config written by `federate init` next
- * to this folder names. Because two agents are often set up before the first is started.
+ * to this folder names. Two agents are often set up before the first is started.
  */
 export function createPortChooser(folder: string): PortChooser {
   const taken = portsNextTo(folder);

@@ -133,7 +133,7 @@ async function waitFor(
 }
 
 /**
- * Refuses a name that is not a peer of ours. Because it would end a wait too early, or never end
+ * Refuses a name that is not a peer of ours. Such a name would end a wait too early, or never end
  * it.
  */
 function checkNames({ peers = [], except = [] }: WaitTarget, { peers: known }: RotationDocument): void {

@@ -8,8 +8,8 @@ const NOT_RENDERED = {
 } as const;
 
 /**
- * Refuses a sidecar config with something that the rendered Envoy would not do. Because a rule that
- * is silently left out weakens what the operator asked for. Throws `ConfigError` with every element.
+ * Refuses a sidecar config with something that the rendered Envoy would not do. A rule that is
+ * silently left out weakens what the operator asked for. Throws `ConfigError` with every element.
  */
 export function checkRenderable(config: SidecarConfig, file: string): void {
   const mistakes = [

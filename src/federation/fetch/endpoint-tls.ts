@@ -68,10 +68,10 @@ export async function openEndpoint(request: OpenEndpointRequest): Promise<Verifi
 
 /**
  * Verifies a server certificate by Web PKI: chain, dates and host name. Node must not close the
- * connection itself. Because after that the certificate cannot be read, and a refusal could not say
- * what is wrong with it. This costs no safety. Node still judges (`authorized`), and the socket is
- * closed before other code has it. No byte of HTTP was written, no session is offered, and the
- * context holds no certificate of ours.
+ * connection itself. After that the certificate cannot be read, and a refusal could not say what is
+ * wrong with it. This costs no safety. Node still judges (`authorized`), and the socket is closed
+ * before other code has it. No byte of HTTP was written, no session is offered, and the context
+ * holds no certificate of ours.
  */
 function overWebPki(
   tcp: Socket,

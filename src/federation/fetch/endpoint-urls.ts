@@ -19,8 +19,8 @@ const PREFERRED_FOR_MS = 600_000;
 
 /**
  * The addresses of one peer's endpoint, in the order in which a poll tries them: the operator's
- * order. Where only a later address answered, it comes first for a while. Because a dead address
- * would cost its time-out at every poll.
+ * order. Where only a later address answered, it comes first for a while. A dead address would cost
+ * its time-out at every poll.
  */
 export class EndpointUrls {
   readonly #clock: Clock;

@@ -24,10 +24,10 @@ const NO_SUCH_NAME: ReadonlySet<string> = new Set(['ENOTFOUND', 'ENODATA', 'ESER
 
 /**
  * Looks names up as the machine would (hosts file, then its name servers with its search domains),
- * but never through `getaddrinfo`. Because that holds one of the few threads of the process until
- * the last name server has timed out. Two peers with silent name servers would then block the
- * lookups of all other peers (invariant 7). Here every lookup has a resolver of its own,
- * which ends with the poll.
+ * but never through `getaddrinfo`. That call holds one of the few threads of the process until the
+ * last name server has timed out. Two peers with silent name servers would then block the lookups
+ * of all other peers (invariant 7). Here every lookup has a resolver of its own, which ends with
+ * the poll.
  */
 export function createHostLookup(
   options: {

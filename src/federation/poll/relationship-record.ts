@@ -138,8 +138,8 @@ export class RelationshipRecord {
   }
 
   /**
-   * Whether an incident stays open for a later poll to end. Because the store keeps an incident
-   * open that comes and goes, and a peer flaps until it is calm.
+   * Whether an incident stays open for a later poll to end. The store keeps an incident open that
+   * comes and goes, and a peer flaps until it is calm.
    */
   async #hasOpenIncident(): Promise<boolean> {
     const { trustDomain } = this.#current;

@@ -39,9 +39,9 @@ export interface Surroundings {
 
 /**
  * Finds the first key of `offered` that was not held before and belongs to our own trust domain or
- * another one. Because a key speaks for one trust domain only (TDB-42). It looks at X.509 roots and
- * JWT keys, and compares the SubjectPublicKeyInfo. So another certificate over the key, another key
- * ID or the other use does not hide it. A key that was accepted once is not asked about again.
+ * another one. A key speaks for one trust domain only (TDB-42). It looks at X.509 roots and JWT
+ * keys, and compares the SubjectPublicKeyInfo. So another certificate over the key, another key ID
+ * or the other use does not hide it. A key that was accepted once is not asked about again.
  */
 export function findForeignKey(
   held: TrustBundle | undefined,

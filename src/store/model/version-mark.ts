@@ -1,8 +1,8 @@
 import type { BundleVersion } from './bundle-version.ts';
 
 /**
- * A version without its document, for comparisons. Because reading every document would keep the
- * agent busy for seconds.
+ * A version without its document, for comparisons. Reading every document would keep the agent busy
+ * for seconds.
  */
 export interface VersionMark extends Pick<BundleVersion, 'number' | 'digest' | 'receivedAt' | 'origin'> {
   readonly sequence?: bigint;

@@ -5,8 +5,8 @@ interface WaitingWrite {
 }
 
 /**
- * Carries out small writes of one turn of the event loop in one transaction at its end. Because a
- * sync of the disk costs more than all of them. Each write resolves only when it is on the disk.
+ * Carries out small writes of one turn of the event loop in one transaction at its end. A sync of
+ * the disk costs more than all of them. Each write resolves only when it is on the disk.
  */
 export class GroupedWrites {
   readonly #inTransaction: (work: () => unknown) => unknown;

@@ -27,7 +27,7 @@ interface FileMark {
 }
 
 /**
- * Ties the write-ahead log to the database file that it continues. Because SQLite does not: it
+ * Ties the write-ahead log to the database file that it continues. SQLite does not do that: it
  * replays any log next to a file. A backup copied over the file, next to the log of a killed agent,
  * would silently get newer rows.
  *
