@@ -11,7 +11,7 @@ import { type Bench, type BenchRow, median } from './support/measure.ts';
 import { startSubscribers } from './support/envoy-subscribers.ts';
 import { findProgram, startProgram } from './support/process.ts';
 
-/** A changed bundle until everybody who is subscribed has it: proxies over SDS (until the ACK is back), workloads over their API. */
+/** A changed bundle until every subscriber has it: proxies over SDS (until the ACK is back), workloads over their API. */
 export const push: Bench = {
   name: 'push',
   async run({ quick }) {

@@ -194,7 +194,7 @@ async function untilIdentified(meshes: Meshes, wanted: readonly string[]): Promi
 }
 
 /**
- * What was offline comes back. Every root that it holds is gone by now, so it can no longer tell who answers at our endpoint: its operator
+ * What was offline comes back. Every root that it holds is gone, so it can no longer tell who answers at our endpoint: its operator
  * gives it the present bundle, as one that is new would be given it.
  */
 async function comeBack(meshes: Meshes, { home }: Peer, agents: Peer['agent'][]): Promise<void> {

@@ -119,7 +119,7 @@ def verify(path, roots):
     for head in heads:
         where = f"the head for link {head['number']}"
         if not 0 < head["number"] <= len(hashes) or hashes[head["number"] - 1] != head["hash"]:
-            problems.append(f"{where} is not in the chain: it was cut off or written anew")
+            problems.append(f"{where} is not in the chain: it was cut off or rewritten")
             continue
         if head["statement"] is None:
             continue

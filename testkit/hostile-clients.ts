@@ -43,7 +43,7 @@ export function halfCloses(bytes: Uint8Array): HostileClient {
   };
 }
 
-/** Sends the same bytes again and again for as long as anybody takes them, and reads nothing. */
+/** Sends the same bytes again and again for as long as the other side takes them, and reads nothing. */
 export function floods(bytes: Uint8Array): HostileClient {
   return async (port) => {
     const socket = await plug(port);

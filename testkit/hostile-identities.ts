@@ -122,7 +122,7 @@ export const hostileIdentities = {
     const [first, ...rest] = cas as [TestCa, ...TestCa[]];
     return endpointWith(first, await Promise.all(rest.map((each) => crossSigned(first, 'CN=Same', each))));
   },
-  /** More certificates than anybody needs, the right chain among them. */
+  /** More certificates than a verifier needs, the right chain among them. */
   aHundredCertificates: async ({ peerCa }: Surroundings) => {
     const keys = await generateKeyPair('P-256');
     const surplus = await issueCertificate({

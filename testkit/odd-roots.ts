@@ -198,7 +198,7 @@ function keys(): OddRoot[] {
   ];
 }
 
-/** The points of edwards25519 for which everybody can sign: of order 1, 2, 4 and 8. */
+/** The points of edwards25519 for which any party can sign: of order 1, 2, 4 and 8. */
 const LOW_ORDER_POINTS: readonly string[] = [
   `01${'00'.repeat(31)}`,
   `ec${'ff'.repeat(30)}7f`,

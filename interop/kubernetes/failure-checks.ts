@@ -181,7 +181,7 @@ async function tokens(executable: string): Promise<void> {
 async function backup(executable: string): Promise<void> {
   await withIstio(executable, async (cluster) => {
     const marker = `${configMapsIn(ISTIO_NAMESPACE)}/marker`;
-    /** What we do about it is done before anybody could look; that the cluster forgot is seen by something else. */
+    /** What we do about it is done before a client could look; that the cluster forgot is seen by something else. */
     const restore = async (name: string) => {
       await cluster.call('POST', configMapsIn(ISTIO_NAMESPACE), { metadata: { name: 'marker' } });
       await cluster.restore(name);

@@ -7,8 +7,8 @@ const QUESTIONS: ReadonlySet<string> = new Set(['/v1/verify', '/v1/verify-jwt'])
 const MAX_PATH_CHARACTERS = 300;
 
 /**
- * Logs each request of an operator that is to change something, with what became of it. Secrets of
- * the body stay out.
+ * Logs each request of an operator that is to change something, with its result. Secrets of the
+ * body stay out.
  */
 export function logOperatorActions(log: Log): MiddlewareHandler {
   return async (context, next) => {

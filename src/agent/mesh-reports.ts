@@ -47,8 +47,8 @@ export class MeshReports {
   }
 
   /**
-   * Waits until the mesh was compared with what it should hold now and `isDone` accepts the report
-   * of a trust domain; at the latest for `ms`, or until the signal aborts. Returns that report.
+   * Waits until the mesh was compared with what it should hold now, and `isDone` accepts the report
+   * of a trust domain. Waits for `ms` at most, or until the signal aborts. Returns that report.
    * Without a comparison in that time the report proves nothing.
    */
   async after(

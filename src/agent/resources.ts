@@ -14,7 +14,7 @@ export interface ResourceParts {
   readonly now: () => Date;
 }
 
-/** After a start the mesh and the source of the SVID have so long for their first answer. */
+/** How long the mesh and the source of the SVID have for their first answer after a start. */
 const FIRST_ANSWER_MS = 60_000;
 
 type Trouble = readonly [code: WarningCode, message: string];

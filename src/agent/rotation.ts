@@ -261,7 +261,7 @@ export class Rotation {
       if (stage !== 'in-use' || !root) continue;
       const verdict = judgeUse(root, view);
       if (verdict.safe) continue;
-      const message = `our root ${label} signs identities before everybody has it: ${whoIsMissing(verdict)}`;
+      const message = `our root ${label} signs identities before every peer has it: ${whoIsMissing(verdict)}`;
       log.warn('own root in use too early', { root: label, missing: verdict.missing.length });
       await store.recordEvent({
         at,

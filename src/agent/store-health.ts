@@ -77,7 +77,7 @@ export class StoreHealth {
     await this.#running;
   }
 
-  /** Writes something new. Never rejects: the store reports what became of it. */
+  /** Writes something new. Never rejects: the store reports the result. */
   async try(store: Pick<Store, 'setMeta'>): Promise<void> {
     try {
       await store.setMeta(TRIED_AT, this.#clock.now().toISOString());

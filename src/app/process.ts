@@ -182,7 +182,7 @@ async function stopInTime(building: Promise<Parts>, clock: Clock, log: Log): Pro
 
 /**
  * Applies the log level of the config file. Other changes in it take effect after a restart, and
- * the log reports that. Returns what became of it, for the service manager.
+ * the log reports that. Returns the result, for the service manager.
  */
 function rereadConfig(plan: ProcessPlan, jsonLog: JsonLog, log: Log): string {
   try {

@@ -6,11 +6,11 @@ const HINTS: Readonly<Record<string, string>> = {
   'agent-unreachable':
     'is the agent running, and is --socket (or FEDERATE_SOCKET) its admin_socket? Only its own user may open it',
   'already-federated':
-    'see it with "federate show <trust domain>"; a new invitation renews it while a root of it has been held here for federation.overlap_lead; else "federate remove" it first',
-  'not-federated': '"federate list" shows the relationships there are',
+    'see it with "federate show <trust domain>"; a new invitation renews it only if we have held one of its roots for federation.overlap_lead; otherwise run "federate remove" first',
+  'not-federated': '"federate list" shows all relationships',
   'own-trust-domain': 'name the peer\'s trust domain; "federate status" shows our own',
   'identity-missing':
-    'give the agent an SVID: endpoint.svid with https_spiffe, or "identity" (files, an SDS socket or a Workload API) next to an https_web endpoint; then try again. Without one, federate by pin: "federate add --help"',
+    'give the agent an SVID: endpoint.svid with https_spiffe, or "identity" (files, an SDS socket or a Workload API) next to an https_web endpoint; then try again. Without an SVID, federate by pin: "federate add --help"',
   'identity-unusable':
     'use an SVID of a CA whose root the mesh reports, and compare "federate status" with the SVID\'s issuer',
   'invitation-malformed': 'paste the whole line that "federate invite" printed, in quotes',
@@ -21,63 +21,63 @@ const HINTS: Readonly<Record<string, string>> = {
   'invitation-own': 'pass the line to the agent of the other trust domain',
   'invitation-for-another': 'ask for an invitation without --peer, or with our trust domain',
   'invitation-refused':
-    'if you have not used it yourself, tell the inviter at once: another party may have. "federate invite list" on their side shows who; then ask for a new one',
+    'if you have not used it yourself, tell the inviter at once: another party may have used it. "federate invite list" on their side shows who did; then ask for a new one',
   'invitation-declined': 'correct what the inviter names, then use the same line again, or ask for a new one',
-  'invitation-not-open': '"federate invite list" and "federate list" show how it stands',
-  'no-such-invitation': '"federate invite list" shows the invitations there are',
-  'too-many-invitations': 'take some back with "federate invite cancel ID"',
+  'invitation-not-open': '"federate invite list" and "federate list" show its state',
+  'no-such-invitation': '"federate invite list" shows all invitations',
+  'too-many-invitations': 'cancel some with "federate invite cancel ID"',
   'invitation-exchange-failed':
-    '"federate invite list" shows whether it goes on by itself; else simply try again with the same line. An endpoint behind a proxy that ends TLS cannot be reached this way',
+    '"federate invite list" shows whether the agent still tries; if not, try again with the same line. An invitation does not work for an endpoint behind a proxy that ends TLS',
   'inviter-unproved':
-    'an attacker may stand between the two agents: ask the inviter for the line again by another way, and check the network',
+    'an attacker may stand between the two agents: ask the inviter for the line again over another channel, and check the network',
   'newcomer-unreachable': 'check that this machine reaches the URL with "curl -k URL"',
   'invitation-address-refused':
     'federation.forbidden_addresses in the config lists what the agent never asks; an invitation never leads to this machine itself or a metadata service',
   'clocks-differ': 'set the clocks right (NTP), then try again with the same line',
   'bootstrap-required':
-    'first trust needs a proof: --pin sha256:… or --bundle FILE, had from the peer by a way you trust ("federate status" on their side prints a pin, "spire-server bundle show -format spiffe" a SPIRE server\'s bundle), or --web-pki',
+    'first trust needs a proof: --pin sha256:… or --bundle FILE, which you get from the peer over a channel you trust ("federate status" on their side prints a pin, "spire-server bundle show -format spiffe" the bundle of a SPIRE server), or --web-pki',
   'pin-mismatch':
-    'ask the peer for the present pin by a way you trust ("federate status" on their side); do not copy the pin seen here',
+    'ask the peer for its current pin over a channel you trust ("federate status" on their side); do not copy the pin seen here',
   'endpoint-id-mismatch':
-    'compare with what "federate status" prints on the peer\'s side; if it changed, "federate change <trust domain> --endpoint-id" follows',
+    'compare it with what "federate status" prints on the peer\'s side; if the ID changed, run "federate change <trust domain> --endpoint-id ID"',
   'connect-failed':
-    'is its endpoint up, and reachable from here? If it moved, "federate change <trust domain> --peer URL" follows',
+    'is its endpoint up, and reachable from here? If it moved, run "federate change <trust domain> --peer URL"',
   'proxy-unreachable': 'is federation.proxy.url in the config right, and does the proxy run?',
   'proxy-refused':
     'let the proxy allow the host and port of the endpoint, or list the host in federation.proxy.no_proxy; with status 407 see federation.proxy.credentials_file',
   'proxy-answer-invalid':
-    'federation.proxy.url has to name the port of an HTTP proxy that knows CONNECT; SOCKS and https:// proxies are not supported',
+    'federation.proxy.url must name the port of an HTTP proxy that supports CONNECT; SOCKS and https:// proxies are not supported',
   'proxy-credentials-unusable':
     'the file of federation.proxy.credentials_file has one line, "user:password", and mode 0600',
   'response-broken':
-    'is that its bundle endpoint? The API port of a SPIRE server, 8081 by default, is not a bundle endpoint; "federate change <trust domain> --peer URL" follows',
+    'is that its bundle endpoint? The API port of a SPIRE server, 8081 by default, is not a bundle endpoint; set the right URL with "federate change <trust domain> --peer URL"',
   'status-refused':
-    'ask the peer what its endpoint serves at that URL; if it moved, "federate change <trust domain> --peer URL" follows',
+    'ask the peer what its endpoint serves at that URL; if it moved, run "federate change <trust domain> --peer URL"',
   'web-certificate-refused':
-    'ask the peer about its certificate; --ca-file names private CAs, and "federate change <trust domain> --profile" follows a change of profile',
+    'ask the peer about its certificate; --ca-file names private CAs, and "federate change <trust domain> --profile" changes the profile',
   'svid-refused':
-    'ask the peer for its present bundle, "spire-server bundle show -format spiffe" on a SPIRE server, and give it to "federate bundle set"; if it serves by Web PKI now, "federate change <trust domain> --profile https_web" follows',
+    'ask the peer for its current bundle ("spire-server bundle show -format spiffe" on a SPIRE server), and give it to "federate bundle set"; if the endpoint uses Web PKI now, run "federate change <trust domain> --profile https_web"',
   'bootstrap-bundle-invalid':
     'give a SPIFFE bundle document or CA certificates in PEM; "federate bundle show --document" on the peer\'s side prints one, and so does "spire-server bundle show -format spiffe"',
-  'bootstrap-bundle-unusable': 'ask the peer for its present bundle',
+  'bootstrap-bundle-unusable': 'ask the peer for its current bundle',
   'endpoint-bundle-missing':
-    'get its present bundle by a way you trust, then "federate bundle set <trust domain> FILE"; where one of its keys is distrusted, "federate trust --again" ends that; for a new peer, federate with the trust domain of its endpoint ID first',
+    'get its current bundle over a channel you trust, then run "federate bundle set <trust domain> FILE"; if one of its keys is distrusted, "federate trust --again" ends that; for a new peer, first federate with the trust domain of its endpoint ID',
   'serving-cycle': 'let one of the trust domains serve its own bundle',
   'bootstrap-fetch-failed':
-    'check the URL with "curl -k URL" from this machine; nothing was stored, so simply try again',
+    'check the URL with "curl -k URL" from this machine; nothing was stored, so you can try again',
   'sequence-rolled-back':
-    'ask the peer whether it lost its counter; "federate review <trust domain>" shows what is offered and takes it, on record',
-  'own-root-offered': 'tell the peer: a root of ours must not stand in their bundle',
+    'ask the peer whether it lost its counter; "federate review <trust domain>" shows the offer and can accept it, on record',
+  'own-root-offered': 'tell the peer that its bundle must not contain a root of ours',
   'root-names-another-trust-domain':
-    'check --trust-domain; if the root is really meant for that name, "federate add --even-foreign-keys" takes it, on record',
+    'check --trust-domain; if the root is really meant for that name, "federate add --even-foreign-keys" accepts it, on record',
   'root-of-another-trust-domain':
-    'a root may speak for one trust domain only; ask both peers who holds its key; "federate add --even-foreign-keys" takes it, on record',
+    'a root may speak for one trust domain only; ask both peers who holds its key; "federate add --even-foreign-keys" accepts it, on record',
   'store-locked':
     'stop that agent first, or give this one a store of its own; while it runs, "federate store backup" and "compact" work by --socket',
   'store-corrupt': 'stop the agent and restore a backup with "federate store restore"',
   'certificate-ends': 'renew it; the agent reads the new file by itself',
   'certificate-not-valid': 'renew it, or compare the clocks; the agent reads the new file by itself',
-  'config-unreadable': 'name the file of the agent, and read it as a user who may',
+  'config-unreadable': 'name the config file of the agent, and run the command as a user who may read it',
   'check-too-slow': 'look at the load of this machine and at its network, and try again',
   'backup-exists': 'choose another name, or replace the file with --force',
   'backup-onto-store': 'name a file in another folder',
@@ -90,11 +90,11 @@ const HINTS: Readonly<Record<string, string>> = {
     '"federate history verify FILE" names what is wrong; --even-if-unsound restores it anyway',
   'backup-of-another-trust-domain':
     'restore it for the agent of that trust domain; a store always belongs to one trust domain',
-  'backup-digest-differs': 'the file is another one, or was changed: compare where it came from',
+  'backup-digest-differs': 'this is another file, or it was changed: compare it with the original',
   'store-newer': 'start the version of Federate that wrote it; stores are never downgraded',
   'store-read-only': 'check owner and mode of the store, its folder and its disk',
   'store-log-foreign':
-    'to restore the backup, use "federate store restore FILE", which keeps what is there; where file and log were moved together and belong together, move only .state away (docs/operations.md)',
+    'to restore the backup, use "federate store restore FILE", which keeps the present files; if file and log belong together and were moved together, move only .state away (docs/operations.md)',
   'store-replaced':
     'put the files back with "mv"; or stop the agent, restore a backup with "federate store restore" and start it',
   'listen-failed':
@@ -103,16 +103,16 @@ const HINTS: Readonly<Record<string, string>> = {
   'store-not-a-store': 'check the path; Federate does not write into other databases',
   'store-missing':
     'check the path of the store; the first start of the agent creates it, and "federate store restore" a backup',
-  'own-trust-domain-ambiguous': 'set "trust_domain" in the config to the one this agent stands for',
+  'own-trust-domain-ambiguous': 'set "trust_domain" in the config to the trust domain of this agent',
   'own-trust-domain-changed':
-    'give the mesh its name back, or start again next to it: another trust_domain, store and relationships',
+    'give the mesh its old name back, or set up a new agent with another trust_domain and store',
   'own-trust-domain-missing':
-    'is "trust_domain" in the config the one that the mesh issues identities in, and has the mesh an identity at all?',
-  'port-in-use': 'stop what listens there ("ss -ltnp"), or choose another port',
+    'is "trust_domain" in the config the one in which the mesh issues identities, and does the mesh issue any?',
+  'port-in-use': 'stop the program that listens there ("ss -ltnp" shows it), or choose another port',
   'admin-socket-in-use': 'another agent answers on that socket; stop it, or choose another admin_socket',
   'endpoint-address-missing':
     'set it for this process ("Environment=SPIFFE_ENDPOINT_SOCKET=unix:///…" in a systemd unit), or name the address itself in the config',
-  'endpoint-address-invalid': 'SPIRE\'s agent prints its socket_path at the start; put "unix://" before it',
+  'endpoint-address-invalid': 'SPIRE\'s agent prints its socket_path when it starts; put "unix://" before it',
   'init-exists':
     'choose another folder, or replace the config with --force; a CA that was made for a trial stays',
   'config-invalid': 'every key is described in docs/config.md',
@@ -121,7 +121,7 @@ const HINTS: Readonly<Record<string, string>> = {
   'key-unknown':
     'the key may be newer than the bundle held: "federate refresh <trust domain>", then try again',
   'signature-invalid':
-    'do not accept it: it was changed on its way, or signed by a party that may not speak for that trust domain',
+    'do not accept it: it was changed in transit, or signed by a party that may not speak for that trust domain',
   'token-not-compact':
     'give the token alone, "header.claims.signature" without "Bearer" or quotes, or a file that holds it',
   'token-expired': 'get a fresh token; if it is fresh, compare the clocks',
@@ -133,45 +133,45 @@ const HINTS: Readonly<Record<string, string>> = {
   'own-ambiguous': 'put "spiffe://" before the name of the trust domain that you mean',
   'own-bundle-unknown': '"federate status" says whether the mesh is connected',
   'all-roots-replaced':
-    '"federate review <trust domain>" shows what would change; ask the peer for the digest by another way',
+    '"federate review <trust domain>" shows what would change; ask the peer for the digest over another channel',
   'all-jwt-keys-replaced':
-    '"federate review <trust domain>" shows what would change; ask the peer for the digest by another way',
+    '"federate review <trust domain>" shows what would change; ask the peer for the digest over another channel',
   'sequence-jumped':
-    'ask the peer how it numbers its bundles; "federate review <trust domain>" shows what is offered and takes it, on record',
+    'ask the peer how it numbers its bundles; "federate review <trust domain>" shows the offer and can accept it, on record',
   'policy-asks-always': '"federate review <trust domain>" shows the new keys; accept or reject them there',
   'offer-rejected': 'tell the peer; "federate review <trust domain> --reconsider" takes the rejection back',
-  'nothing-waits': '"federate show <trust domain>" shows how it stands',
+  'nothing-waits': '"federate show <trust domain>" shows its state',
   'offer-changed': 'look at what is offered now with "federate review <trust domain>"',
   'offer-not-confirmed':
-    'try again when the endpoint answers; "federate show <trust domain>" shows how it stands',
+    'try again when the endpoint answers; "federate show <trust domain>" shows its state',
   'not-rejected': '"federate review <trust domain>" lists what is rejected, with digests',
   'key-distrusted':
-    '"federate distrust list" shows since when and why; "federate trust --again" takes it back, on record',
+    '"federate distrust list" shows since when and why; "federate trust --again" ends the distrust, on record',
   'peer-dropped-us':
-    'ask them; "federate remove <trust domain>" ends the relationship on our side too, else their workloads go on being accepted here',
+    'ask them; until "federate remove <trust domain>" ends the relationship on our side too, their workloads are accepted here',
   'trust-stale':
-    'see why its polls fail; "federate change <trust domain> --never-stale" or a longer --stale-after ends the limit, on record',
-  'peer-stale': 'see why its polls fail with "federate show <trust domain>"',
+    '"federate show <trust domain>" says why its polls fail; "federate change <trust domain> --never-stale" or a longer --stale-after ends the limit, on record',
+  'peer-stale': '"federate show <trust domain>" says why its polls fail',
   'key-not-found':
-    '"federate bundle show <trust domain>" lists its keys; a key that is not held is named by all 64 digits of its public key',
+    '"federate bundle show <trust domain>" lists its keys; name a key that is not held by all 64 digits of its public key',
   'key-ambiguous': 'give more digits',
   'not-distrusted': '"federate distrust list" shows those that are',
   'last-own-key':
     "rotate your mesh to a new root first, so that there is another; if it must go now, give --even-the-last, and --even-our-own-svid where the agent's own SVID rests on it",
   'own-svid-key':
-    'have the mesh sign with another root first and give the agent an SVID under it ("federate rotation status"); if the key must go now, give --even-our-own-svid',
+    'let the mesh sign with another root first, and give the agent an SVID under it ("federate rotation status"); if the key must go now, give --even-our-own-svid',
   'distrusted-key-offered':
-    'do not accept it: a peer offers under another name a key that you know to be in wrong hands',
+    'do not accept it: a peer offers a key under another name that you have distrusted',
   'no-svid':
     'give the agent one: endpoint.svid with https_spiffe, identity with https_web; "federate status" shows it as "signs as"',
   'signed-bundle-refused':
-    'the file was changed on its way, or signed under a root that is not held here: fetch it again, or compare "federate bundle show" on both sides',
+    'the file was changed in transit, or signed under a root that is not held here: fetch it again, or compare "federate bundle show" on both sides',
   'signed-bundle-expired':
-    'ask the peer for a newer one: "federate bundle sign" on their side, or its carrier is behind',
+    'ask the peer for a newer one ("federate bundle sign" on their side), or ask the carrier to update its copy',
   'signed-bundle-signer': 'compare --signer with "signs as" of "federate status" on the peer\'s side',
   'no-unrecorded-trust': '"federate adopt" lists the trust in the mesh without a record',
   'mesh-shows-no-keys':
-    'have a pin from the peer by a way you trust ("federate status" on their side), and give it with --pin',
+    'get a pin from the peer over a channel you trust ("federate status" on their side), and give it with --pin',
   'no-bundle': '"federate list" shows whose bundles are held; add the trust domain with "federate add"',
 };
 

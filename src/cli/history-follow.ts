@@ -4,7 +4,7 @@ import type { Terminal } from './terminal.ts';
 import type { View } from './view.ts';
 
 const LOOK_EVERY_MS = 1000;
-/** How many events one look takes up at the most; the next look goes on. */
+/** How many events one look takes up at most. The next look takes the rest. */
 const MOST_AT_ONCE = 10_000;
 
 /**

@@ -39,8 +39,8 @@ import { type Clock, systemClock, versionLine } from '../platform/index.ts';
 
 /**
  * The whole command: `words` are the arguments after `federate`. Resolves to the exit code (0 done,
- * 1 refused or failed, 2 wrong usage, 3 agent not reachable) and never rejects; what went wrong is
- * on standard error.
+ * 1 refused or failed, 2 wrong usage, 3 agent not reachable), and never rejects. Standard error
+ * says what went wrong.
  */
 export async function main(
   words: readonly string[],

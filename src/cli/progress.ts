@@ -9,9 +9,9 @@ const LINE_EVERY_MS = 500;
 const PLAIN_EVERY_MS = 5000;
 
 /**
- * Runs work and says on standard error how it goes, once it takes longer than a second: on a
- * terminal in one line that is written again and is gone in the end, else in a line every five
- * seconds. `report` takes how far the work is. Silent with `--quiet`.
+ * Runs work, and reports its progress on standard error once it takes longer than a second. On a
+ * terminal this is one line, which is written again and removed in the end. Elsewhere it is one
+ * line every five seconds. `report` takes how far the work is. Silent with `--quiet`.
  */
 export async function withProgress<Result>(
   terminal: Terminal,

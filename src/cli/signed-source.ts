@@ -12,7 +12,7 @@ export interface SignedOptions {
 
 /** Help texts of the two options, which `add` and `change` share. */
 export const SIGNED_HELP =
-  "the peer's bundle is a signed one, brought by anybody: a URL, or a file of the agent's machine";
+  "the peer's bundle is a signed one, from any carrier: a URL, or a file of the agent's machine";
 export const SIGNER_HELP = 'signed: the SPIFFE ID whose signature counts';
 
 /**

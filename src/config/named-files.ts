@@ -25,7 +25,7 @@ export type NamedFiles =
 
 /**
  * The files that a config of this kind names. It takes the value as it was read, which may be wrong
- * in any way: what is not a text is passed over, because the schema has refused it already. Pure.
+ * in any way. Anything but a text is passed over, because the schema has refused it already. Pure.
  */
 export function namedFiles(kind: ConfigKind, value: unknown): readonly NamedFiles[] {
   const config = new Section(value, []);

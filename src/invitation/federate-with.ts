@@ -70,7 +70,7 @@ function requestFor({ side, first, actor, spent }: InvitedPeer): AddRequest {
 /**
  * Gives the bundle that has to prove the other side of an invitation: the bundle that it reported.
  * Where there is a relationship, only roots count that were held here for the overlap lead time.
- * Anybody who has a line can report any bundle, and the operator of an `https_web` endpoint can add
+ * Every holder of a line can report any bundle, and the operator of an `https_web` endpoint can add
  * a root. The relationship must pass to neither of them. Rejects with `FederationError`
  * `already-federated` where no root proves that, and with `StoreError`.
  */

@@ -146,7 +146,7 @@ function checkedPayload(bytes: Uint8Array): Uint8Array {
   if (view.getUint8(0) > VERSION && right)
     throw new InvitationError(
       'invitation-version',
-      `the invitation is of form ${view.getUint8(0)}, and this version of Federate reads form ${VERSION}`,
+      `the invitation has form ${view.getUint8(0)}, and this version of Federate reads form ${VERSION}`,
     );
   if (bytes.length < length + CHECKSUM_BYTES) throw cutOff(bytes.length, length + CHECKSUM_BYTES);
   if (!right)

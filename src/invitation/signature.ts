@@ -40,7 +40,7 @@ interface Signed {
   readonly now: Date;
 }
 
-/** Our signature over a transcript, with what became of the invitation where we are the inviter. */
+/** Our signature over a transcript, with the state of the invitation where we are the inviter. */
 export function signTranscript(
   { svid }: OwnIdentity,
   signed: Signed & { readonly status?: InvitationStatus },
@@ -61,9 +61,7 @@ export function signTranscript(
   });
 }
 
-/**
- * The inviter's signature over a transcript and what became of the invitation, for the newcomer.
- */
+/** The inviter's signature over a transcript and the state of the invitation, for the newcomer. */
 export function signStatus(
   { clock }: InvitationParts,
   signed: {

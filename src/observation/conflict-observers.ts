@@ -2,8 +2,8 @@ import { isTrustDomain, type TrustDomain } from '../spiffe/index.ts';
 import type { Store } from '../store/index.ts';
 
 /**
- * Which peers report each conflict, kept in the store: a conflict ends when the last of them
- * reports that all is well, also when the agent was started again in between. One that is not a
+ * Which peers report each conflict. A conflict ends when the last of them reports that all is well.
+ * The store keeps them, so a restart of the agent in between changes nothing. One that is not a
  * peer any more does not count, because it never reports again.
  */
 export class ConflictObservers {

@@ -33,7 +33,7 @@ export interface ObservationParts extends AskParts, SeenReceptionParts, Pick<Rea
 /**
  * Agents that federate report to each other what endpoints showed them: ours, each other's and
  * those of third parties. This finds an endpoint that shows different bundles to different peers.
- * They also keep each other's signed heads, so that nobody can take history back. Only agents of
+ * They also keep each other's signed heads, so that no agent can take history back. Only agents of
  * relationships get an answer, and hashes name the trust domains.
  */
 export class Observations {

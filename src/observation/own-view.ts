@@ -46,7 +46,7 @@ export async function viewOfPeer(
   };
 }
 
-/** What our own endpoint shows to everybody, newest first. */
+/** What our own endpoint shows to every client, newest first. */
 export async function viewOfOwn(
   store: Store,
   trustDomain: TrustDomain,

@@ -21,8 +21,8 @@ const CHUNK_BYTES = 65_536;
 const FLAGS = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
 
 /**
- * A whole regular file of at most `maxBytes`. Never waits for a writer: because a FIFO, a socket or
- * a device in the place of a file would hold the reader for ever, it is opened without blocking,
+ * A whole regular file of at most `maxBytes`. Never waits for a writer. A FIFO, a socket or a
+ * device in the place of a file would hold the reader for ever. So it is opened without blocking,
  * and anything but a regular file is refused. Symbolic links are followed, as Kubernetes needs it.
  * Rejects with `RegularFileError`, or with the system's own error (`ENOENT`, `EACCES`, …).
  */

@@ -28,8 +28,8 @@ export async function refuseOpenMode(path: string): Promise<void> {
 }
 
 /**
- * Whether root owns a file that a group of this process may read and nobody may write: as
- * Kubernetes mounts a Secret for a user that is not root (`fsGroup`), and as `root:ssl-cert`.
+ * Whether root owns a file that a group of this process may read and no group may write. Kubernetes
+ * mounts a Secret so for a user that is not root (`fsGroup`). Files of `root:ssl-cert` are so, too.
  */
 export function isGivenByRoot(
   file: Pick<Stats, 'mode' | 'uid' | 'gid'>,

@@ -30,9 +30,9 @@ export function judgeUse(root: OwnRoot, view: RotationView): GateVerdict {
 }
 
 /**
- * Whether a root may go: it does not sign any more, every peer and poller has the roots that do,
- * and nothing that it signed can still be in use. Where it is unknown what signs, removal is never
- * safe.
+ * Whether a root may go. It must not sign any more, every peer and poller must have the roots that
+ * do, and nothing that it signed may still be in use. Where it is unknown what signs, removal is
+ * never safe.
  */
 export function judgeRetire(root: OwnRoot, view: RotationView): GateVerdict {
   const { life } = root;

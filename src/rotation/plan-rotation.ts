@@ -117,7 +117,7 @@ export function planHint({ hintMs }: Pick<RotationTimes, 'hintMs'>): PlanFinding
     {
       level: 'note',
       code: 'hint-below-a-minute',
-      message: `a refresh hint of ${formatDurationMs(hintMs)} is not heeded by everybody: SPIRE asks every 15 seconds at most, Istio every 30 minutes; raise rotation.lead if you have such peers`,
+      message: `a refresh hint of ${formatDurationMs(hintMs)} is not followed by every peer: SPIRE asks every 15 seconds at most, Istio every 30 minutes; raise rotation.lead if you have such peers`,
     },
   ];
 }

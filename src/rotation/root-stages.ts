@@ -41,9 +41,9 @@ export function judgeSigning(input: {
 }
 
 /**
- * Gives the stages that our roots reach now: *published* with the bundle that first has them, *in
- * use* when they sign, *retiring* when they did and no longer do, *gone* with the bundle that no
- * longer has them. Where it is unknown what signs, only published and gone are judged. Pure. A
+ * Gives the stages that our roots reach now. A root is *published* with the first bundle that has
+ * it, *in use* while it signs, and *retiring* after that. It is *gone* with the first bundle that
+ * no longer has it. Where it is unknown what signs, only published and gone are judged. Pure. A
  * second call with the outcome applied finds nothing.
  */
 export function judgeRootStages(input: {

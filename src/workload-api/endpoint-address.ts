@@ -18,8 +18,8 @@ const MAX_PATH_BYTES = 107;
 
 /**
  * Reads the address of a Workload API, `unix:///path/to.sock` or `tcp://127.0.0.1:8000` (Workload
- * Endpoint §4, WLAPI-07): an absolute path and nothing else, or an IP address with a port and
- * nothing else. Throws `WorkloadApiError` `endpoint-address-invalid`.
+ * Endpoint §4, WLAPI-07). It is an absolute path, or an IP address with a port, and nothing else.
+ * Throws `WorkloadApiError` `endpoint-address-invalid`.
  */
 export function parseEndpointAddress(uri: string): EndpointAddress {
   const unix = UNIX.exec(uri)?.[1];

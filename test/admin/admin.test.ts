@@ -453,7 +453,7 @@ describe('AdminServer', () => {
 type Client = Awaited<ReturnType<typeof start>>;
 
 describe('logOperatorActions()', () => {
-  it('logs what is to change something, with actor, trust domain and what became of it, and no question', async () => {
+  it('logs what is to change something, with actor, trust domain and result, and no question', async () => {
     using folder = tempDir();
     const log = createRecordingLog();
     const handlers: Partial<AdminHandlers> = {

@@ -4,13 +4,13 @@ import { parseTrustDomain } from '../../src/spiffe/index.ts';
 
 const ours = parseTrustDomain('a.example');
 const nobody = () => false;
-const everybody = () => true;
+const anyPeer = () => true;
 
 describe('namedTrustDomain()', () => {
   it('takes "own" for ours, and a name for that name', () => {
     expect(namedTrustDomain('own', ours, nobody)).toBe('a.example');
-    expect(namedTrustDomain('b.example', ours, everybody)).toBe('b.example');
-    expect(namedTrustDomain('spiffe://b.example', ours, everybody)).toBe('b.example');
+    expect(namedTrustDomain('b.example', ours, anyPeer)).toBe('b.example');
+    expect(namedTrustDomain('spiffe://b.example', ours, anyPeer)).toBe('b.example');
     expect(() => namedTrustDomain('own', undefined, nobody)).toThrowError(
       expect.objectContaining({ code: 'own-bundle-unknown' }),
     );
@@ -20,14 +20,14 @@ describe('namedTrustDomain()', () => {
   });
 
   it('refuses "own" where a peer has that name, and explains how to name each', () => {
-    expect(() => namedTrustDomain('own', ours, everybody)).toThrowError(
+    expect(() => namedTrustDomain('own', ours, anyPeer)).toThrowError(
       expect.objectContaining({
         code: 'own-ambiguous',
         message: expect.stringMatching(/spiffe:\/\/own.*spiffe:\/\/a\.example/),
       }),
     );
-    expect(namedTrustDomain('spiffe://own', ours, everybody)).toBe('own');
-    expect(namedTrustDomain('spiffe://a.example', ours, everybody)).toBe('a.example');
+    expect(namedTrustDomain('spiffe://own', ours, anyPeer)).toBe('own');
+    expect(namedTrustDomain('spiffe://a.example', ours, anyPeer)).toBe('a.example');
   });
 
   it('takes "own" for ours where that is its name', () => {

@@ -414,7 +414,7 @@ describe('BundleEndpoint over TLS', () => {
     const silent = connectTcp(port, '127.0.0.1');
     silent.on('error', () => {});
     await once(silent, 'connect');
-    (await handshake(port)).destroy(); // by now the first one was accepted
+    (await handshake(port)).destroy(); // the first one is accepted now
     const closed = closeOf(silent);
     silent.resume();
     await endpoint.stop(0);

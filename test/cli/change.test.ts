@@ -45,7 +45,7 @@ describe('federate change', () => {
   it('says that the last good bundle is in use only where it is', async () => {
     expect(await printed({})).toContain('The last good bundle is in use');
     const stale = await printed({ state: 'stale' });
-    expect(stale).toContain('Nobody of it is accepted until a poll succeeds');
+    expect(stale).toContain('None of its identities is accepted until a poll succeeds');
     expect(stale).not.toContain('in use');
     expect(await printed({ state: 'needs-bootstrap' })).not.toContain('in use');
   });

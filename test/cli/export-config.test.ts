@@ -172,7 +172,7 @@ describe('federate export-config', () => {
     expect(out).toContain('applied again before our roots rotate');
   });
 
-  it('gives Istio narrowed anchors, never a root that could speak for everybody', async () => {
+  it('gives Istio narrowed anchors, never a root that could speak for every trust domain', async () => {
     const { caCertificates } = parse((await exported('istio')).out);
     expect(caCertificates).toHaveLength(1);
     expect(caCertificates[0].trustDomains).toEqual(['a.example']);

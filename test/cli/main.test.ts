@@ -116,7 +116,7 @@ describe('federate', () => {
       ['change', 'b.example', '--profile', 'https_web', '--endpoint-id', 'spiffe://b.example/x'],
     ],
     ['a private CA and the public ones at once', ['change', 'b.example', '--ca-file', ENTRY, '--public-cas']],
-    ['--accept-once for everybody', ['refresh', '--accept-once']],
+    ['--accept-once for every peer', ['refresh', '--accept-once']],
     ['an unknown step of a rotation', ['simulate', 'rotate', 'sideways']],
     ['an unknown kind of config', ['check-config', 'x.yaml', '--kind', 'teapot']],
   ])('exits with 2 for wrong usage: %s', async (_what, words) => {

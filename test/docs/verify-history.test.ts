@@ -86,9 +86,9 @@ describe('docs/verify-history.py', () => {
     [
       'a cut tail with an end',
       () => rechained([...lines.slice(0, 20), ...lines.slice(-3)]),
-      'cut off or written anew',
+      'cut off or rewritten',
     ],
-    ['a history written anew', () => rechained(swapped('a new root', 'no new root')), 'written anew'],
+    ['a history rewritten', () => rechained(swapped('a new root', 'no new root')), 'rewritten'],
     ['a head that says something else', () => swapped('"number":26', '"number":25'), 'the head for link 25'],
     [
       'a signature that was changed',

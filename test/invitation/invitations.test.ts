@@ -117,7 +117,7 @@ describe('an invitation', () => {
     expect(event?.message).toContain('renewed by invitation ');
   });
 
-  it('renews a relationship whose peer has moved and has another root by now', async () => {
+  it('renews a relationship whose peer has moved and has another root', async () => {
     await using a = await InvitationSide.start('a.example');
     await using b = await InvitationSide.start('b.example');
     expect(await b.take(await a.give())).toBe('completed');

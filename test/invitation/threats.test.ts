@@ -28,7 +28,7 @@ async function startWatched(ofA: SideOptions = {}, ofB: SideOptions = {}) {
   };
 }
 
-/** Nobody trusts anybody. */
+/** No side trusts the other. */
 function nothingTrusted(...sides: readonly InvitationSide[]): void {
   for (const side of sides) expect([side.name, side.federated()]).toEqual([side.name, []]);
 }
@@ -432,7 +432,7 @@ describe('an invitation that goes astray', () => {
     nothingTrusted(a, b);
   });
 
-  it('is refused by a newcomer that would not trust the inviter’s roots before the inviter trusts anybody', async () => {
+  it('is refused by a newcomer that would not trust the inviter’s roots before the inviter trusts any peer', async () => {
     await using a = await InvitationSide.start('a.example', { profile: 'https_web' });
     await using b = await InvitationSide.start('b.example');
     a.own = { ...a.own, x509Authorities: [...a.own.x509Authorities, b.ca.authority] };

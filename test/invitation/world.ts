@@ -40,7 +40,7 @@ export interface SideOptions {
   /** Where it says it is; default where it is. */
   readonly url?: string;
   readonly parts?: Partial<InvitationParts>;
-  /** Called when a relationship was added, before anybody is told. */
+  /** Called when a relationship was added, before the agents hear of it. */
   readonly added?: () => void;
   /** A clock that differs from the other side's. */
   readonly clockOffsetMs?: number;
@@ -212,7 +212,7 @@ export class InvitationSide {
     return (await desk.give('operator:ann', peer, expiresInSeconds, requireApproval)).line;
   }
 
-  /** Takes a line up; what became of it, or the code with which it was refused. */
+  /** Takes a line up; gives its state, or the code with which it was refused. */
   async take(line: string): Promise<string> {
     try {
       return (await this.invitations.taker.take(line, 'operator:bob')).status;

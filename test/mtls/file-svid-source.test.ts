@@ -191,7 +191,7 @@ describe('createFileSvidSource()', () => {
     [0o640, 0],
     [0o604, 1],
     [0o666, 1],
-  ])('says when the key file can be read by everybody: mode %o', async (mode, count) => {
+  ])('says when the key file can be read by every user: mode %o', async (mode, count) => {
     chmodSync(folder.file('svid.key'), mode);
     expect((await open()).current()?.id).toBe(first.id);
     expect(warnings()).toHaveLength(count);

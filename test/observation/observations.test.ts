@@ -52,7 +52,7 @@ const withAnother = async (sequence: bigint) => {
 };
 
 describe('Two agents that federate', () => {
-  it('find nothing as long as every endpoint shows everybody the same', async () => {
+  it('find nothing as long as every endpoint shows all clients the same', async () => {
     await bothFederateWithT();
     shown.set('', await withAnother(2n));
     for (const mesh of [a, b]) await mesh.world.federation.peers.poll(third);

@@ -41,7 +41,7 @@ describe('isGivenByRoot()', () => {
 
   it.each([
     ['another group reads it', mounted, user(1000, 1, [5])],
-    ['everybody reads it', { ...mounted, mode: 0o100444 }, user(1000, 1000)],
+    ['every user reads it', { ...mounted, mode: 0o100444 }, user(1000, 1000)],
     ['its group writes it', { ...mounted, mode: 0o100460 }, user(1000, 1000)],
     ['the process itself owns it', { ...mounted, uid: 1000 }, user(1000, 1000)],
     ['another user owns it', { ...mounted, uid: 7 }, user(1000, 1000)],

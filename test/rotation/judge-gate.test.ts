@@ -117,7 +117,7 @@ describe('judgeUse()', () => {
     expect(use({ pollers: [{ ...behind, lastSeenAt: at(-1200) }] })).toMatchObject({ safe: false });
   });
 
-  it('gives everybody three hints when more poll than can be remembered, so that nobody is pushed off the list', () => {
+  it('gives every poller three hints when more poll than can be remembered, so that none is pushed off the list', () => {
     expect(use({ forgotAt: at(-1201) })).toMatchObject({ safe: true });
     const verdict = use({ forgotAt: at(-10) });
     expect(verdict.missing).toMatchObject([{ code: 'pollers-forgotten', safeAt: at(600) }]);
@@ -173,7 +173,7 @@ describe('judgeRetire()', () => {
   const retire = (rest: Partial<RotationView> = {}, root = retiring) =>
     judgeRetire(root, viewOf({ roots: [root, successor], ...rest }));
 
-  it('is safe when another root signs that everybody has, and all that this one signed is over', () => {
+  it('is safe when another root signs that every peer has, and all that this one signed is over', () => {
     expect(retire()).toEqual({ safe: true, missing: [], taken: [] });
   });
 

@@ -53,7 +53,7 @@ describe('planRoots()', () => {
 });
 
 describe('planHint()', () => {
-  it('notes that not everybody heeds a hint below a minute', () => {
+  it('notes that not every peer follows a hint below a minute', () => {
     expect(found(planHint({ hintMs: MINUTE - 1 }))).toEqual(['note hint-below-a-minute']);
     expect(planHint({ hintMs: MINUTE })).toEqual([]);
   });

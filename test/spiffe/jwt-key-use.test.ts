@@ -81,7 +81,7 @@ describe('the use of a JWK', () => {
   });
 
   it.each([
-    ['a point for which everybody can sign', Buffer.alloc(32), 'everybody can sign'],
+    ['a point for which any party can sign', Buffer.alloc(32), 'any party can sign'],
     ['no point of the curve', Buffer.alloc(32, 0xff), 'not a point of the curve'],
   ])('leaves out an Ed25519 key that is %s, in a bundle of a peer', (_, point, why) => {
     const entry = { kty: 'OKP', crv: 'Ed25519', x: point.toString('base64url'), use: 'jwt-svid', kid: 'k1' };

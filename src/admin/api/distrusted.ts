@@ -45,7 +45,7 @@ const distrusted = z
     ours: z.boolean(),
     was_trusted: z
       .boolean()
-      .describe('Whether it counted until now; else it is kept out should it ever come.'),
+      .describe('Whether it counted until now; if not, it is kept out if it ever comes.'),
     x509_left: count,
     jwt_left: count,
     own_svid_refused: z

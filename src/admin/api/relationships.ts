@@ -169,13 +169,13 @@ const REFUSALS = [
 
 export const relationshipRoutes = {
   'GET /v1/relationships': {
-    summary: 'Every relationship and how it stands.',
+    summary: 'Every relationship with its state.',
     role: 'viewer',
     answer: z.array(relationship),
     errors: [],
   },
   'GET /v1/relationships/{trust_domain}': {
-    summary: 'One relationship and how it stands.',
+    summary: 'One relationship with its state.',
     role: 'viewer',
     answer: relationship,
     errors: ['not-federated'],

@@ -19,7 +19,7 @@ const identity = z
       ),
     message: z.string().nullable(),
   })
-  .meta({ id: 'Identity', description: "Where the agent's own X509-SVID comes from, and how it stands." });
+  .meta({ id: 'Identity', description: "Where the agent's own X509-SVID comes from, and its state." });
 export type IdentityDocument = Document<typeof identity>;
 
 const workloadApi = z

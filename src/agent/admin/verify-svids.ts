@@ -111,9 +111,9 @@ export async function verifyToken(
 }
 
 /**
- * Why it is refused, as the operator wants to know it: where what is held would prove it, the
- * operator's own word, or the peer's age, is the reason. `verify` gives the trust domain that was
- * proved, or throws.
+ * Why it is refused, as the operator wants to know it. Where the held bundle would prove it, the
+ * reason is the operator's own decision, or the age of the bundle. `verify` gives the trust domain
+ * that was proved, or throws.
  */
 async function butFor(
   { bundles, held, distrusted }: VerifyParts,

@@ -38,7 +38,7 @@ export interface Choices {
 export interface Completing {
   readonly folder: string;
   readonly found: Surroundings;
-  /** Undefined: nobody is asked, and the usual answers count. */
+  /** Undefined: no operator is asked, and the usual answers count. */
   readonly ask: Ask | undefined;
   readonly ports: PortChooser;
   /** The address in the config that is replaced, with `--force`. */

@@ -8,9 +8,9 @@ export interface SeenClock {
 }
 
 /**
- * Reads the `Date` of an endpoint's answer. Its certificate is not judged, because a clock that is
- * wrong is a reason why it cannot be: the answer is a hint for a person, and no trust rests on it.
- * Undefined where it does not answer in time or has no date.
+ * Reads the `Date` of an endpoint's answer. Its certificate is not judged, because with a wrong
+ * clock it cannot be. The answer is a hint for a person, and no trust rests on it. Undefined where
+ * it does not answer in time or has no date.
  */
 export async function clockOf(
   url: string,

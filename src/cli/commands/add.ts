@@ -199,8 +199,9 @@ function textOf(answer: StandingDocument, called: CalledWith, view: View): strin
 
 /** What counts of a peer whose endpoint gave nothing new. */
 export function inUse({ state }: StandingDocument, bundle: string): string {
-  if (state === 'stale') return 'Nobody of it is accepted until a poll succeeds; polling goes on.';
+  if (state === 'stale')
+    return 'None of its identities is accepted until a poll succeeds. Polling continues.';
   if (state === 'needs-bootstrap')
     return 'Its endpoint can no longer be authenticated, so polls cannot help: "federate bundle set --help" shows the way out.';
-  return `${bundle} is in use; polling goes on.`;
+  return `${bundle} is in use. Polling continues.`;
 }

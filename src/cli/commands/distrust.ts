@@ -127,7 +127,7 @@ function textOf(answer: DistrustedDocument, called: CalledWith, view: View): str
   const { x509_left: roots, jwt_left: jwt } = answer;
   const lines = [
     `The key ${label} of ${name} is distrusted${until === null ? '' : ` until ${view.at(until)}`}.`,
-    ...(was ? [] : ['It was not trusted before; it is kept out should it ever come.']),
+    ...(was ? [] : ['It was not trusted before; it is kept out if it ever comes.']),
     `Left of ${name}: ${roots} ${roots === 1 ? 'root' : 'roots'}, ${jwt} JWT ${jwt === 1 ? 'key' : 'keys'}.`,
   ];
   if (was && roots === 0) {

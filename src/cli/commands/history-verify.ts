@@ -18,7 +18,7 @@ export function addVerify(history: Command, terminal: Terminal): void {
     )
     .option(
       '--bundle <file>',
-      "the agent's own bundle, had by a way you trust: heads must be signed under it",
+      "the agent's own bundle, from a channel you trust: heads must be signed under it",
     )
     .option('--trust-domain <name>', 'whose bundle that is, where the file does not say')
     .option(

@@ -30,7 +30,7 @@ interface HistoryOptions extends AgentOptions {
 
 /**
  * `federate history` shows the events, what was trusted at an instant, and evidence for others;
- * `verify` proves that nobody changed it.
+ * `verify` proves that it was not changed.
  */
 export function historyCommand(program: Command, terminal: Terminal): void {
   const history = withAgent(program.command('history'))
@@ -154,7 +154,7 @@ async function writeExport(terminal: Terminal, options: HistoryOptions, file: st
   terminal.result(answer, () =>
     [
       `The history of ${answer.trust_domain ?? 'this agent'} is in ${file}: ${answer.lines} lines.`,
-      `Anybody who has the file can verify it with "federate history verify ${file}", or without Federate: docs/history.md.`,
+      `Every holder of the file can verify it with "federate history verify ${file}", or without Federate: docs/history.md.`,
     ].join('\n'),
   );
 }

@@ -124,7 +124,7 @@ function textOfGiven(
 ): string {
   return [
     `Invitation ${id}, good once until ${view.at(expiresAt)}${peer === null ? '' : `, for ${peer} only`}.`,
-    'Send the line to the other operator, and to nobody else; they type:',
+    'Send the line only to the other operator, who types:',
     "  federate add --peer '<line>'",
     approval
       ? `It then waits for "${nextStep(called, 'approve', 'WORDS')}", with the words they read out to you.`

@@ -46,10 +46,10 @@ Examples:
   $ federate review b.example --reject --reason "not theirs"
   $ federate review b.example --reconsider --reason "it was theirs after all"
 
-Compare the digest with one that the peer's operators tell you by another way than
-this endpoint ("federate bundle show" on their side). Whatever waits is not trusted,
-and what was trusted before stays trusted. Exit code 1: the decision was not carried
-out, and the offer that was shown is not trusted.`,
+Compare the digest with one that the peer's operators give you over another channel
+("federate bundle show" on their side). An offer that waits is not trusted, and what
+was trusted before stays trusted. Exit code 1: the decision was not carried out, and
+the offer that was shown is not trusted.`,
     )
     .action(async (name: string | undefined, options: ReviewOptions) => {
       const decision = decisionIn(options);
@@ -182,7 +182,7 @@ function textOfDecision(
 ): string {
   const undo = ['--reconsider', '--digest', digest.slice(0, 12), '--reason', 'the rejection was a mistake'];
   const shown = `sha256:${digest}`;
-  if (decision === 'accept') return `Accepted: ${shown} is what ${name} is trusted by now.`;
+  if (decision === 'accept') return `Accepted: ${shown} is what ${name} is trusted by from now on.`;
   if (decision === 'reject')
     return `Rejected: ${shown} is kept out for good. What was trusted of ${name} before stays trusted.\nUndo it with:\n  ${nextStep(called, 'review', name, ...undo)}`;
   return `No longer rejected: ${shown} was judged again, with the outcome ${poll.outcome}${poll.code === null ? '' : ` [${poll.code}]`}.`;

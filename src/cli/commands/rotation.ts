@@ -165,7 +165,7 @@ function textOfMissing({ message, code, safe_at: safeAt }: MissingDocument, view
 }
 
 function textOfLeftOut(name: string): string {
-  return `  note: ${name} does not count, by your decision: should it hold none of the roots that stay, it can no longer verify our endpoint, and needs the bundle by another way`;
+  return `  note: ${name} does not count, by your decision: if it holds none of the roots that stay, it can no longer verify our endpoint, and needs the bundle over another channel`;
 }
 
 function textOfTaken(taken: GateDocument['taken']): string[] {

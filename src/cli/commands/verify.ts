@@ -87,7 +87,7 @@ async function judgeToken(
   if (chain !== undefined) throw new UsageError('give either a certificate chain or --jwt, not both');
   if (audiences.length === 0 || audiences.includes(''))
     throw new UsageError(
-      '--jwt needs --audience, the name the validator goes by: a token for nobody in particular proves nothing',
+      '--jwt needs --audience, the name the validator goes by: a token without an audience proves nothing',
     );
   const answer = await agentFor(options).call('POST /v1/verify-jwt', {
     body: { token: readToken(jwt), audiences },

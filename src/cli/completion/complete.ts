@@ -12,9 +12,9 @@ export type Completion =
 type Value = 'files' | readonly Candidate[];
 
 /**
- * What can stand in the place of the last word. `ask` gives what a running agent knows. Only words
- * that begin as the last one are given, and only those that a shell reads as they are: a name of a
- * peer must not become a command.
+ * What can stand in the place of the last word. `ask` gives what a running agent knows. Gives only
+ * words that begin as the last one, and that a shell reads as they are. A name of a peer must not
+ * become a command.
  */
 export async function complete(program: Command, words: readonly string[], ask: Ask): Promise<Completion> {
   const current = words.at(-1) ?? '';
@@ -58,7 +58,10 @@ function verbsAt({ command, takesVerb }: ReadingPlace, current: string): readonl
     .map((verb) => ({ value: verb.name(), help: verb.description() }));
 }
 
-/** The options that are not given, or can be given again. Nobody wants them before a dash is typed. */
+/**
+ * The options that are not given, or can be given again. They are not wanted before a dash is
+ * typed.
+ */
 function optionsAt({ command, takesOption, values }: ReadingPlace, current: string): readonly Candidate[] {
   if (!takesOption || !current.startsWith('-')) return [];
   return command

@@ -31,7 +31,7 @@ const endpointCommon = {
     .boolean()
     .default(false)
     .describe(
-      'Whether signed bundles of peers are served to anybody at `/federate/v1/signed-bundle/<trust domain>`. It shows with whom this agent federates.',
+      'Whether signed bundles of peers are served to every client at `/federate/v1/signed-bundle/<trust domain>`. It shows with whom this agent federates.',
     ),
   max_waiting_per_address: z
     .int()

@@ -17,7 +17,7 @@ export const workloadApi = z
       .boolean()
       .default(false)
       .describe(
-        "Gives the agent's own X509-SVID, private key included, to everybody on the socket, as `default` and in `FetchX509SVID`. For a single proxy that is to have it; not with `access: everyone`.",
+        "Gives the agent's own X509-SVID, private key included, to every client of the socket, as `default` and in `FetchX509SVID`. For a single proxy that is to have it; not with `access: everyone`.",
       ),
     max_streams: z
       .int()

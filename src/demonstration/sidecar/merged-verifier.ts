@@ -18,11 +18,11 @@ import { SidecarError } from './errors.ts';
 import { checkMatchers, letsIn, matchedText } from './uri-san.ts';
 
 /**
- * Verifies as Envoy does with one `trusted_ca` and SAN matchers: a path to any root of the pool,
- * name constraints of the roots included, and an ID that a matcher admits. Without a matcher no
- * peer is admitted. The pool itself binds no root to a trust domain; narrowed anchors do that. Our
- * leaf rules apply too. Throws `SidecarError` `trust-malformed` when the pool holds anything but CA
- * certificates, or a matcher is not the beginning of an ID.
+ * Verifies as Envoy does with one `trusted_ca` and SAN matchers. There must be a path to any root
+ * of the pool, within the name constraints of the roots, and a matcher must admit the ID. Without a
+ * matcher no peer is admitted. The pool itself binds no root to a trust domain; narrowed anchors do
+ * that. Our leaf rules apply too. Throws `SidecarError` `trust-malformed` when the pool holds
+ * anything but CA certificates, or a matcher is not the beginning of an ID.
  */
 export function createMergedVerifier(options: {
   readonly trustedCaPem: string;

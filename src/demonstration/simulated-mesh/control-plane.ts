@@ -32,7 +32,7 @@ export interface Workload extends IdentityHolder {
 
 /**
  * What a product adds to the common part: the form of its foreign trust for a proxy and for the
- * operator, and what it makes of its services and access rules for a proxy.
+ * operator, and what a proxy gets of services and access rules.
  */
 interface MeshEffect {
   /**
@@ -160,7 +160,7 @@ export class ControlPlane {
 
   /**
    * Signs a leaf for any SPIFFE ID, of any trust domain. This is a test device without a
-   * counterpart in the products: it plays an insider of a mesh who abuses its CA, so that the
+   * counterpart in the products. It plays an insider of a mesh who abuses its CA, so that the
    * peers' refusals can be observed.
    */
   async forge(id: string): Promise<ForgedIdentity> {

@@ -5,8 +5,8 @@ import { writeDurably } from '../../platform/index.ts';
 import { SimulatedMeshError } from './errors.ts';
 
 /**
- * A JSON file (mode 0600) that follows a value in memory: saving only marks it, the newest value is
- * written in the background, and `written` resolves when it is on disk.
+ * A JSON file (mode 0600) that follows a value in memory. Saving only marks the value. The newest
+ * one is written in the background, and `written` resolves when it is on disk.
  */
 export class SnapshotFile<Value> {
   readonly #path: string;

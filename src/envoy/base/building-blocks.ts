@@ -52,8 +52,8 @@ export function addressCluster(name: string, address: ListenAddress, more: objec
 }
 
 /**
- * By default Envoy waits up to 30 s after an outage of the agent. For so long it would trust a peer
- * that was removed in the meantime.
+ * By default Envoy waits up to 30 s after an outage of the agent. During that time it would trust a
+ * peer that was removed in the meantime.
  */
 const RECONNECT = { retry_back_off: { base_interval: '0.5s', max_interval: '2s' } };
 

@@ -42,9 +42,9 @@ export interface OpenEndpointRequest extends OpenTcpRequest {
 }
 
 /**
- * Opens a new TLS connection to the host of `url` and verifies the peer before any byte of HTTP, by
- * the profile and nothing else: no falling back from one to the other (FED-07), no certificate of
- * ours (FED-40), no resumed session (FED-42). Throws `FetchError` `connect-failed`,
+ * Opens a new TLS connection to the host of `url` and verifies the peer before any byte of HTTP.
+ * Only the profile counts, and there is no fallback to another (FED-07). We show no certificate
+ * (FED-40), and resume no session (FED-42). Throws `FetchError` `connect-failed`,
  * `connect-timeout`, `redirect-refused`, `tls-failed`, `tls-timeout`, `web-certificate-refused`,
  * `svid-refused`, `endpoint-id-mismatch`, those of a proxy, or the signal's reason.
  */
@@ -107,8 +107,8 @@ function overWebPki(
 }
 
 /**
- * The ends of the chain that Web PKI verified, the root included although nobody sent it. For the
- * record only.
+ * The ends of the chain that Web PKI verified, the root included although the endpoint did not send
+ * it. For the record only.
  */
 function provenBy(socket: TLSSocket): { leafFingerprint: string; rootFingerprint: string } {
   const leaf = socket.getPeerCertificate(true);

@@ -43,7 +43,7 @@ export class EndpointUrls {
     return [preferred.url, ...others];
   }
 
-  /** An address gave an authenticated bundle, whatever became of that. */
+  /** An address gave an authenticated bundle, whether that was accepted or not. */
   answered(url: string, addresses: Addresses): void {
     this.#health.set(url, { ...this.#health.get(url), lastSuccessAt: this.#clock.now() });
     if (url === addresses.endpointUrl) this.#preferred = undefined;

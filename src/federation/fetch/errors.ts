@@ -115,7 +115,7 @@ export type FederationErrorCode =
    */
   | 'own-svid-key'
   /**
-   * The operator decides about an offer, and there is none, or another one by now, or the endpoint
+   * The operator decides about an offer, and there is none or another one now, or the endpoint
    * cannot be asked.
    */
   | 'nothing-waits'

@@ -63,10 +63,10 @@ export type FetchOutcome =
   | { readonly kind: 'not-modified'; readonly held: boolean; readonly trace: FetchTrace };
 
 /**
- * Fetches the bundle document of one trust domain: authenticated before the first byte of HTTP,
- * bounded in every direction, on new connections that are closed again, always from the configured
- * URL (SPIFFE Federation §5.2.1.4, §5.2.2.4; FED-26 to FED-42). Throws `FetchError` with the way it
- * went until then in `trace`.
+ * Fetches the bundle document of one trust domain, always from the configured URL (SPIFFE
+ * Federation §5.2.1.4, §5.2.2.4; FED-26 to FED-42). The endpoint is authenticated before the first
+ * byte of HTTP. The fetch is bounded in every direction, and its connections are new and closed
+ * again. Throws `FetchError` with the way it went until then in `trace`.
  */
 export async function fetchBundle(request: FetchRequest): Promise<FetchOutcome> {
   const { trustDomain, limits, clock } = request;

@@ -17,7 +17,7 @@ const STATUS_LINE = /^HTTP\/1\.[01] (\d{3})(?: [^\r\n]*)?$/;
 
 /**
  * Asks the proxy at the other end of `socket` for a tunnel to the host of `url` (CONNECT, RFC 9110
- * §9.3.6), and resolves when the next byte is the endpoint's. Not one byte of the proxy's answer is
+ * §9.3.6). Resolves when the next byte is the endpoint's. Not one byte of the proxy's answer is
  * left for TLS to read. Rejects with `FetchError` `proxy-refused`, `proxy-timeout`,
  * `proxy-answer-invalid`, or the signal's reason; then the socket is closed.
  */

@@ -52,7 +52,7 @@ export const retryRate: TokenBucketSettings = { most: 32, everyMs: 100 };
 
 /**
  * How long to wait after the given number of failed polls in a row. A peer that restarts is back
- * within seconds, so the first retries come soon; a peer that stays away is asked at the interval
+ * within seconds, so the first retries come soon. A peer that stays away is asked at the interval
  * `regularMs`, as FED-45 wants it. Chance takes up to half off, so that peers which failed together
  * are not asked together.
  */

@@ -13,9 +13,9 @@ interface ShownChain {
 }
 
 /**
- * Why a handshake over `https_web` failed: `web-certificate-refused` with the date, the names or
- * the issuer that is in the way, and `tls-failed` for everything that is not about the certificate.
- * Only a certificate with a SPIFFE ID is pointed to `https_spiffe`.
+ * Why a handshake over `https_web` failed. `web-certificate-refused` has the date, the names or the
+ * issuer that is in the way. `tls-failed` is for everything that is not about the certificate. Only
+ * a certificate with a SPIFFE ID is pointed to `https_spiffe`.
  */
 export function webRefusal(url: URL, cause: Error, chain: ShownChain): FetchError {
   const code = 'code' in cause ? String(cause.code) : '';

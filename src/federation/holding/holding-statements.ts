@@ -41,9 +41,9 @@ interface HoldingParts {
 }
 
 /**
- * What we report to a peer about its own bundle when we poll it: the version that we hold and how
- * far it came in our mesh, signed with our SVID. We sign again only when that changes or is about
- * to expire, so that a poll stays cheap. An agent without an SVID reports nothing.
+ * What we report to a peer about its own bundle when we poll it. The report has the version that we
+ * hold and how far it came in our mesh, and our SVID signs it. We sign again only when that changes
+ * or is about to expire, so that a poll stays cheap. An agent without an SVID reports nothing.
  */
 export class HoldingStatements {
   readonly #options: HoldingParts;

@@ -72,9 +72,9 @@ const PER_ADDRESS = 30;
 
 /**
  * Who holds what of our bundle, as far as it was proved or can be inferred. What comes in decides
- * nothing about what is answered. A statement counts only where it is signed by the agent of a
- * relationship; all cheap checks come before the signature, and the same statement again costs
- * none.
+ * nothing about what is answered. A statement counts only where the agent of a relationship signed
+ * it. All cheap checks come before the signature, and the same statement again costs no check of
+ * it.
  */
 export class PeerHoldings {
   readonly #options: PeerHoldingsOptions;
@@ -213,7 +213,7 @@ export class PeerHoldings {
         provedBy,
       };
       this.#holdings.set(trustDomain, proved);
-      // Until now it was taken for anybody: its first polls from here, before there was a
+      // Until now it was taken for an unknown client: its first polls from here, before there was a
       // relationship to prove anything by.
       if (newest?.address !== address) this.#plain.delete(address);
       this.#options.onHolding?.(proved);

@@ -19,7 +19,7 @@ import { withoutKeys } from '../trust/without-keys.ts';
 /** A key that was distrusted, and what is left. */
 export interface Distrusted {
   readonly key: DistrustedKey;
-  /** Whether a bundle that counts had it. If not, it stays distrusted should it ever come. */
+  /** Whether a bundle that counts had it. If not, it stays distrusted if it ever comes. */
   readonly wasTrusted: boolean;
   readonly x509Left: number;
   readonly jwtLeft: number;
@@ -186,7 +186,9 @@ export class Distrusts {
     }
   }
 
-  /** Other keys count now, so its endpoint may be verified or not. Nobody waits for the answer. */
+  /**
+   * Other keys count now, so its endpoint may be verified or not. No caller waits for the answer.
+   */
   #judgeAgain(trustDomain: TrustDomain): void {
     void this.#peers.find(trustDomain)?.pollAgain();
   }

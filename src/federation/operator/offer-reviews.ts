@@ -94,7 +94,7 @@ export class OfferReviews {
 
   /**
    * Takes the offer that waits, on record. Throws `FederationError` `nothing-waits`,
-   * `offer-changed` where the endpoint offers something else by now, `offer-not-confirmed` where it
+   * `offer-changed` where the endpoint now offers something else, `offer-not-confirmed` where it
    * cannot be asked, and then nothing was accepted; `StoreError`.
    */
   async accept(trustDomain: TrustDomain, by: By, named?: string): Promise<Decided> {

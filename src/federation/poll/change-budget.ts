@@ -36,9 +36,9 @@ const CALM_SHARE = 0.5;
 /**
  * How often one peer's bundle may change, so that a peer that flaps fills neither the history nor
  * the mesh. Removals have a bucket of their own, because a removed key stays trusted until the
- * removal is applied. Nobody can use them up without the other bucket: a key must be added before
+ * removal is applied. No peer can use them up without the other bucket: a key must be added before
  * it can be removed. A peer counts as flapping from its first refused change until half of the
- * budget is there again, so that one change a minute does not begin and end an incident a minute.
+ * budget is there again. So one change a minute does not begin and end an incident each minute.
  */
 export class ChangeBudget {
   readonly #settings: ChangeBudgetSettings;

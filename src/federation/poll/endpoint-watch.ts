@@ -61,11 +61,11 @@ const HELD_MS = 10_000;
 const OUTDATED = new Error('another bundle is held now');
 
 /**
- * Keeps a request open at an endpoint that holds it until there is another bundle than ours (RFC
- * 7240 §4.3 `wait`), so that the agent learns of a change at once. The answer is thrown away: it
- * only starts an ordinary poll, which is verified and judged as every other. A false alarm, an
- * early failure or answer makes the next request wait, twice as long each time. A poll that fails
- * ends the watch until one succeeds (FED-45).
+ * Keeps a request open at an endpoint, so that the agent learns of a change at once. The endpoint
+ * holds the request until there is another bundle than ours (RFC 7240 §4.3 `wait`). The answer is
+ * thrown away: it only starts an ordinary poll, which is verified and judged as every other. A
+ * false alarm, an early failure or answer makes the next request wait, twice as long each time. A
+ * poll that fails ends the watch until one succeeds (FED-45).
  */
 export class EndpointWatch {
   readonly #parts: WatchParts;

@@ -35,7 +35,7 @@ export type RefreshOutcome =
   /** The relationship ended, or the agent stops: nothing was changed. */
   | { readonly kind: 'called-off' };
 
-/** An outcome with what the incident log wants to know of it. */
+/** An outcome with what the incident log records of it. */
 export interface Refreshed {
   readonly outcome: RefreshOutcome;
   readonly tag?: RememberedTag;

@@ -35,7 +35,7 @@ export interface SettleParts {
   readonly own: () => TrustBundle | undefined;
   readonly clock: Clock;
   readonly schedule: ScheduleSettings;
-  /** For so long a key is held before it counts as an overlap over `https_web`; default a day. */
+  /** How long a key is held before it counts as an overlap over `https_web`; default a day. */
   readonly overlapLeadMs?: number | undefined;
   /** How each address of an endpoint numbers its content. */
   readonly addressNumbers: AddressNumbers;

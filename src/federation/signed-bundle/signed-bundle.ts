@@ -128,8 +128,8 @@ export async function openSignedBundle(
 }
 
 /**
- * The document in a signed bundle, without any proof: only for comparing it with a pin, which then
- * is the proof of the roots that the signature is checked with. Undefined where there is none.
+ * The document in a signed bundle, without any proof. It is only for comparing it with a pin, which
+ * then proves the roots that the signature is checked with. Undefined where there is none.
  */
 export function unprovedDocument(body: Uint8Array): Uint8Array | undefined {
   const claims = textOf(body).split('.', 2)[1] ?? '';

@@ -31,8 +31,8 @@ export interface Surroundings {
   /** Every foreign bundle held; the one of the offered trust domain among them is passed over. */
   readonly others: readonly TrustBundle[];
   /**
-   * The keys that are distrusted, ours and everybody's; those of the offered trust domain among
-   * them are passed over.
+   * The keys that are distrusted, ours and those of all peers; those of the offered trust domain
+   * among them are passed over.
    */
   readonly distrusted?: readonly { readonly trustDomain: TrustDomain; readonly keyFingerprint: string }[];
 }

@@ -110,8 +110,8 @@ function withoutEnded(bundle: TrustBundle, now: Date): TrustBundle {
 
 /**
  * Leaves out roots with another certificate than the held ones that their own key did not sign.
- * Because public keys are public, an attacker can put a held one under another name, which would
- * count as an overlap and prove none of the owner's SVIDs.
+ * Public keys are public, so an attacker can put a held one under another name. That would count as
+ * an overlap, and prove none of the owner's SVIDs.
  */
 function withoutBorrowedKeys(bundle: TrustBundle, held: TrustBundle): TrustBundle {
   const known = new Set(held.x509Authorities.map(({ fingerprint }) => fingerprint));

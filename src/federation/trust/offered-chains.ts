@@ -5,7 +5,7 @@ import { parseCertificate, parseLeafIdentity, trustDomainOf } from '../../spiffe
 /**
  * Stands in for a verifier during a pinned bootstrap, where the trust that would judge the endpoint
  * is in the document that the endpoint is about to give. It reads the SPIFFE ID, so that another
- * endpoint is refused at once, and keeps every chain; nothing that came over these connections may
+ * endpoint is refused at once, and keeps every chain. Nothing that came over these connections may
  * be used before `verifyWith` has returned.
  */
 export class OfferedChains implements PeerVerifier {

@@ -101,7 +101,7 @@ export interface JudgeInput extends Surroundings {
    * Since when keys are held, and which number counted at first; absent: all that is held counts.
    */
   readonly prior?: PriorTrust | undefined;
-  /** For so long a key is held before it counts as an overlap; default 0. */
+  /** How long a key is held before it counts as an overlap; default 0. */
   readonly overlapLeadMs?: number | undefined;
   /** The number under which this very address gave the held content. */
   readonly heldNumberHere?: bigint | undefined;
@@ -208,10 +208,10 @@ function lineBefore({ held, prior, now }: JudgeInput): bigint {
 }
 
 /**
- * Whether an offer under a lower number takes keys away and brings none, and its number is above
- * one from which its publisher may count: the one that this address gave the held content, the one
- * that the content came with, or the one before a leap. Nothing that was published before has such
- * a number. Never for a signed bundle, whose carrier can choose among all that were signed.
+ * Whether an offer under a lower number only takes keys away, and its publisher may count from a
+ * number below it. That is the number that this address gave the held content, the one that the
+ * content came with, or the one before a leap. Nothing that was published before has such a number.
+ * Never for a signed bundle, whose carrier can choose among all that were signed.
  */
 function isLateRemoval(input: JudgeInput, diff: BundleDiff): boolean {
   const { held, offered, profile, prior, heldNumberHere } = input;

@@ -37,7 +37,7 @@ export interface PeerSessionOptions {
 
 const UPSERT = 1;
 const INVALID_ARGUMENT = 3;
-/** More names than anybody reads. */
+/** More names than an operator reads. */
 const MAX_EXPORTS = 1000;
 const SUBSCRIBED = [
   EXPORTED_SERVICE_URL,

@@ -30,9 +30,9 @@ export interface PresentAnchor {
 }
 
 /**
- * Gives each root one anchor and keeps it. Because a changed set makes Istio re-issue the
- * certificate of every proxy, and Linkerd restart every pod, an anchor that is in the mesh or was
- * made before is reused.
+ * Gives each root one anchor and keeps it. A changed set makes Istio issue every proxy's
+ * certificate again, and Linkerd restart every pod. So an anchor that is in the mesh or was made
+ * before is reused.
  */
 export class Anchors {
   readonly #made = new Map<string, Anchor>();

@@ -16,9 +16,9 @@ export interface OwnTrust {
    */
   readonly signing?: readonly string[];
   /**
-   * False where the place was seen in this state only once, so that what is missing may only be
-   * late: as a file that is being written, or one of two objects. The same is reported again,
-   * confirmed, after a second look. Absent where it is confirmed.
+   * False where the place was seen in this state only once. Then something that is missing may only
+   * be late, such as a file that is being written, or one of two objects. The same is reported
+   * again, confirmed, after a second look. Absent where it is confirmed.
    */
   readonly isConfirmed?: boolean;
 }

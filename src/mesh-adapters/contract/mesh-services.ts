@@ -39,10 +39,10 @@ export interface ServiceReport {
 }
 
 /**
- * The half of a mesh adapter that is about services. Every `apply…` makes the mesh hold exactly what
- * is wanted and a second call changes nothing: objects with our mark that are not wanted go, objects
- * of others stay byte for byte. A refusal of one entry does not stop the others. All reject with
- * `MeshAdapterError` where the mesh cannot be read or written at all.
+ * The half of a mesh adapter that is about services. Every `apply…` makes the mesh hold exactly
+ * what is wanted, and a second call changes nothing. Objects with our mark that are not wanted go.
+ * Objects of others stay byte for byte. A refusal of one entry does not stop the others. All reject
+ * with `MeshAdapterError` where the mesh cannot be read or written at all.
  */
 export interface MeshServices {
   /** The services of the mesh that could be exported; `obstacle` tells why one cannot. */

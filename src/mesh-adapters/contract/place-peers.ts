@@ -47,9 +47,9 @@ interface Item<Rendered> extends PlacedPeer<Rendered> {
 
 /**
  * Renders the wanted content of each peer and checks that it fits, before anything is written. A
- * peer with roots that cannot be rendered, or that is too large, is refused alone: only its roots
- * that are in the mesh and still listed stay. Where all do not fit together, the smallest peers
- * come first.
+ * peer with roots that cannot be rendered, or that is too large, is refused alone. Of its roots,
+ * only those stay that are in the mesh and still listed. Where all do not fit together, the
+ * smallest peers come first.
  */
 export async function placePeers<Rendered>(
   admissions: readonly Admission[],

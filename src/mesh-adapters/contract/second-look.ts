@@ -8,7 +8,7 @@ const LEAST_MS = 5000;
 /** A place that cannot be read is looked at ever more rarely, up to this pause. */
 const MOST_MS = 60_000;
 /**
- * A place that is written all the time confirms nothing for so long; then the same trust counts.
+ * A place that is written all the time confirms nothing for this long. Then the same trust counts.
  */
 const UNQUIET_MS = 60_000;
 

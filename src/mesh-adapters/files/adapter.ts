@@ -22,10 +22,9 @@ export interface FilesAdapterOptions {
 }
 
 /**
- * Plain files, for every mesh without an adapter: own roots from PEM files or a SPIFFE bundle
- * document; foreign bundles as `<td>.pem`, `<td>.json` and one map `bundles.json`; and
- * `grpc-bundles.json` with our roots too, for gRPC's own verification. Each file is replaced as a
- * whole.
+ * Plain files, for every mesh without an adapter. Own roots come from PEM files or a SPIFFE bundle
+ * document. Foreign bundles are written as `<td>.pem`, `<td>.json` and one map `bundles.json`. For
+ * gRPC's own verification, `grpc-bundles.json` has our roots too. Each file is replaced as a whole.
  */
 export function createFilesAdapter(options: FilesAdapterOptions): MeshAdapter {
   const { trustDomain, own, signingPemFile, foreignFolder: folder, pollMs, clock, log } = options;

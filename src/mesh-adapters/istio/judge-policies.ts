@@ -90,7 +90,7 @@ function judgeAuthorization(
       noted(
         'no-authorization-policy',
         `namespaces ${open.join(', ')}`,
-        'no AuthorizationPolicy allows anybody in particular here, so every identity of every federated trust domain is let in',
+        'no AuthorizationPolicy names an identity here, so every identity of every federated trust domain is let in',
         'add an AuthorizationPolicy with action ALLOW that names principals to what is reached from another trust domain',
       ),
     );

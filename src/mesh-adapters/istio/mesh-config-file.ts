@@ -33,9 +33,9 @@ export class MeshConfigFile {
 
   /**
    * Replaces `before` with `after`. The memory names a possible entry of ours before the config is
-   * written, and drops an old one only afterwards, so that a crash leaves no entry without an
-   * owner. Throws `MeshAdapterError` `mesh-conflict` where another writer changed the file
-   * meanwhile, `file-unwritable`.
+   * written, and drops an old one only afterwards. So a crash leaves no entry without an owner.
+   * Throws `MeshAdapterError` `mesh-conflict` where another writer changed the file meanwhile,
+   * `file-unwritable`.
    */
   async replace(before: RememberedConfig, after: RememberedConfig): Promise<void> {
     await this.#write(this.#memoryPath, joined(before.memory, after.memory));

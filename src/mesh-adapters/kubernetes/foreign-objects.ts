@@ -176,7 +176,7 @@ async function create(
   } catch (error) {
     if (!(error instanceof MeshAdapterError && error.code === 'mesh-conflict')) throw error;
     const { metadata: there } = await client.getObject(collection, name, signal);
-    // Another agent of ours was faster: read again. Anybody else's object stays as it is.
+    // Another agent of ours was faster: read again. An object of another owner stays as it is.
     if (there.labels?.[FOREIGN_TRUST_LABEL] === LABEL_VALUE) throw error;
     return false;
   }

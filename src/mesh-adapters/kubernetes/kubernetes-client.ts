@@ -239,8 +239,8 @@ export class KubernetesClient {
   }
 
   /**
-   * A server that is elsewhere by now, or has other credentials for us, is found by reading the
-   * kubeconfig again.
+   * A server that has moved, or has other credentials for us, is found by reading the kubeconfig
+   * again.
    */
   #reconsiderAccess(error: unknown): void {
     const code = error instanceof MeshAdapterError ? error.code : undefined;

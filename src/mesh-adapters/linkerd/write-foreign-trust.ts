@@ -69,9 +69,9 @@ const NOT_TAKEN_OUT = {
 };
 
 /**
- * Makes trust-manager's namespace hold one ConfigMap of ours for each of these bundles, and reports
- * how far their anchors came: into the anchors that new pods get, and into every pod. `reported`
- * are the trust domains that the last report did not call gone. Throws `MeshAdapterError`.
+ * Makes trust-manager's namespace hold one ConfigMap of ours for each of these bundles. Reports
+ * whether their anchors came into those that new pods get, and into every pod. `reported` are the
+ * trust domains that the last report did not call gone. Throws `MeshAdapterError`.
  */
 export async function writeForeignTrust(
   wanted: readonly TrustBundle[],

@@ -53,7 +53,7 @@ export interface PlanContext {
   readonly kept: ReadonlySet<TrustDomain>;
   /** Trust domains that SPIRE polls because of its configuration file. */
   readonly polledByFile: ReadonlySet<string>;
-  /** Where SPIRE shall poll by itself; undefined: nowhere, every bundle is pushed. */
+  /** Where SPIRE polls by itself; undefined: nowhere, every bundle is pushed. */
   readonly endpoints: PeerEndpoints | undefined;
   readonly now: Date;
 }

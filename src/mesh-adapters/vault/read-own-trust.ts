@@ -7,10 +7,10 @@ import { type OwnTrustPolling, pollOwnTrust } from '../contract/poll-own-trust.t
 import type { VaultClient, VaultIssuer } from './vault-client.ts';
 
 /**
- * Picks the anchors among the certificates of a mount: with pins exactly the pinned ones, by the
- * digest of the key or of the certificate; without pins the self-signed ones. Intermediates in a
- * chain are not anchors. Throws `MeshAdapterError` `own-roots-malformed` where a pinned one is
- * missing, or nothing is left. See docs/meshes/vault.md.
+ * Picks the anchors among the certificates of a mount. With pins these are exactly the pinned ones,
+ * by the digest of the key or of the certificate. Without pins they are the self-signed ones.
+ * Intermediates in a chain are not anchors. Throws `MeshAdapterError` `own-roots-malformed` where a
+ * pinned one is missing, or nothing is left. See docs/meshes/vault.md.
  */
 export function anchorsOf(
   issuers: readonly VaultIssuer[],

@@ -1,7 +1,7 @@
 /**
- * The paths that servers read in several ways, as a pattern of RE2 for the whole path, for engines
- * that can test it: an empty or a dot segment, an escape, a backslash, a parameter, a character
- * outside of visible ASCII, or no slash at the beginning.
+ * The paths that servers read in several ways, as a pattern of RE2 for the whole path. An engine
+ * that knows RE2 can test it. Such a path has an empty or a dot segment, an escape, a backslash, a
+ * parameter, or a character outside of visible ASCII. Or it does not begin with a slash.
  */
 export const AMBIGUOUS_PATH = String.raw`([^/].*|.*(//|/\.{1,2}(/|$)|[%\\;#?]|[^!-~]).*)`;
 const AMBIGUOUS = new RegExp(`^(?:${AMBIGUOUS_PATH})$`, 's');

@@ -36,7 +36,7 @@ export interface CatalogueContext {
   readonly held: (CatalogueContent & Pick<Catalogue, 'sequence'>) | undefined;
   /** Every service that we import from this peer, as it was when it was accepted last. */
   readonly imported: readonly Pick<OfferedService, 'id' | 'spiffeIds' | 'ports'>[];
-  /** Whose SNI this is, of all but this peer; undefined where nobody has it. */
+  /** Whose SNI this is, of all but this peer; undefined where no peer has it. */
   readonly sniOwner: (sni: string) => TrustDomain | undefined;
   readonly now: Date;
 }

@@ -35,10 +35,10 @@ export const CONTEXT = 0x80;
 export const CONSTRUCTED = 0x20;
 
 /**
- * Walks DER from left to right and refuses everything with more than one encoding: indefinite and
- * non-minimal lengths, padded integers, booleans other than 0x00 and 0xFF, set unused bits, high
- * tag numbers. Every reader ends with `end()`, so that nothing trails. Throws `DerError`; never
- * reads beyond its slice and copies nothing.
+ * Walks DER from left to right, and refuses everything that has more than one encoding. These are
+ * indefinite and non-minimal lengths, padded integers, booleans other than 0x00 and 0xFF, set
+ * unused bits and high tag numbers. Every reader ends with `end()`, so that nothing trails. Throws
+ * `DerError`; never reads beyond its slice and copies nothing.
  */
 export class DerReader {
   readonly bytes: Uint8Array;

@@ -1,11 +1,11 @@
 import type { TrustBundle, X509Authority } from './bundle.ts';
 
 /**
- * The roots to give out at an instant. An expired root proves nothing. Because BoringSSL takes the
- * first of several roots with one name, whatever its dates are, an expired root next to its renewal
- * makes Envoy refuse every identity of the trust domain. For the same reason a future root is left
- * out while one with its name and key is valid. Any other future root is given out early, so that
- * peers have it before it signs. Returns the same array where nothing is left out.
+ * The roots to give out at an instant. An expired root proves nothing. BoringSSL takes the first of
+ * several roots with one name, whatever its dates are. So an expired root next to its renewal makes
+ * Envoy refuse every identity of the trust domain. For the same reason a future root is left out
+ * while one with its name and key is valid. Any other future root is given out early, so that peers
+ * have it before it signs. Returns the same array where nothing is left out.
  */
 export function currentRoots(roots: readonly X509Authority[], now: Date): readonly X509Authority[] {
   const alive = roots.filter(({ notAfter }) => now < notAfter);

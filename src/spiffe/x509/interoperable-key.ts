@@ -40,14 +40,14 @@ export function rsaKeyProblem({
 
 /**
  * Why other programs cannot read an Ed25519 key, or refuse it: what holds for keys that sign JWTs
- * too. Because everybody can sign for a point of low order, go-jose refuses a whole set of keys
+ * too. Because an attacker can sign for a point of low order, go-jose refuses a whole set of keys
  * with one.
  */
 export function ed25519KeyProblem(bytes: Uint8Array): string | undefined {
   const encoded = BigInt(`0x${Buffer.from(bytes).reverse().toString('hex')}`);
   if (!isEd25519Point(encoded)) return 'its Ed25519 key is not a point of the curve';
   return isOfLowOrder(encoded & Y_BITS)
-    ? 'its Ed25519 key is a point for which everybody can sign'
+    ? 'its Ed25519 key is a point for which any party can sign'
     : undefined;
 }
 

@@ -11,8 +11,8 @@ import { hasLog, markClosed, WalGuard } from '../sql/wal-guard.ts';
  *
  * The order makes every moment safe. First the log of a killed agent goes into the old store, so
  * that the store is one file, and one rename replaces all of it. Where the old store is too damaged
- * for that, a note says first that no log belongs to it: from then on, until the log is gone, an
- * agent refuses to start (`store-log-foreign`), and does not mix the two.
+ * for that, a note says first that no log belongs to it. Until the log is gone, an agent then
+ * refuses to start (`store-log-foreign`), and does not mix the two.
  */
 export async function replaceStore(store: string, draft: string, now: Date): Promise<string | undefined> {
   const folder = dirname(store);

@@ -39,10 +39,10 @@ export interface Restored {
 
 /**
  * Puts a backup in the place of a store that no agent uses. The backup is copied next to the store
- * and checked there as a whole; then one rename puts it in its place, and the replaced store stays
- * under another name. A process that is killed in the middle leaves the old store or the new one.
- * Rejects with `BackupError`, `StoreError` (`store-locked` where an agent runs on it, `store-newer`),
- * or the reason of `signal`; then the old store is what it was.
+ * and checked there as a whole. Then one rename puts it in the place of the store. The replaced
+ * store stays under another name. A process that is killed in the middle leaves the old store or
+ * the new one. Rejects with `BackupError`, `StoreError` (`store-locked` where an agent runs on it,
+ * `store-newer`), or the reason of `signal`; then the old store is what it was.
  */
 export async function restoreStore(request: RestoreRequest): Promise<Restored> {
   const { file, clock } = request;

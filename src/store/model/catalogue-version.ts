@@ -5,7 +5,7 @@ import type { StateReason } from './relationship.ts';
 export type CatalogueDirection = 'issued' | 'received';
 
 /**
- * What became of a catalogue: we issued it · it counts · it waits for the operator · the operator
+ * The state of a catalogue: we issued it · it counts · it waits for the operator · the operator
  * accepted it · it was refused.
  */
 export type CatalogueVerdict = 'issued' | 'accepted' | 'quarantined' | 'operator' | 'refused';

@@ -198,7 +198,7 @@ const redirects: readonly HostileCase[] = [
       hostileAnswers.raw('HTTP/1.1 302 Found\r\nlocation: /a\r\nlocation: /b\r\ncontent-length: 0\r\n\r\n'),
     'redirect-refused',
   ),
-  // Inwards: refused before anybody is connected to.
+  // Inwards: refused before any connection.
   redirecting('to the metadata service', 'https://169.254.169.254/latest/meta-data/', 'redirect-refused'),
   redirecting('to the metadata service over IPv6', 'https://[fd00:ec2::254]/', 'redirect-refused'),
   redirecting('to the metadata service in one number', 'https://2852039166/', 'redirect-refused'),
@@ -215,7 +215,7 @@ const redirects: readonly HostileCase[] = [
   redirecting('to a unique local address', 'https://[fd00::1]/', 'redirect-refused'),
   redirecting('to a link-local address', 'https://[fe80::1]/', 'redirect-refused'),
   redirecting('to the unspecified address', 'https://0.0.0.0/', 'redirect-refused'),
-  redirecting('to everybody', 'https://255.255.255.255/', 'redirect-refused'),
+  redirecting('to the broadcast address', 'https://255.255.255.255/', 'redirect-refused'),
   // From loopback to loopback is no step inwards; whoever is there has to prove itself.
   redirecting('from loopback to loopback, where nobody is', 'https://[::1]:1/', 'connect-failed', 2),
 ];

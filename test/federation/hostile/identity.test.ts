@@ -42,7 +42,7 @@ describe('Federation sends no byte of HTTP to an endpoint that shows (FED-27, X5
       does: which,
       deed: () => ({
         identity,
-        // A perfect bundle, should anybody ask.
+        // A perfect bundle, if a client asks.
         answer: (socket, request, reset) => {
           seen.push(request.path);
           answers.document(documentOf(around.peerCa.bundle(6n)))(socket, request, reset);

@@ -18,7 +18,7 @@ beforeAll(async () => {
 const HINT_MS = 60_000;
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-/** A bundle of this trust domain alone, with the hint that everybody here gives. */
+/** A bundle of this trust domain alone, with the hint that every peer here gives. */
 function documentFor(name: TrustDomain): Buffer {
   const jwk = generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' }) as Record<string, string>;
   return Buffer.from(

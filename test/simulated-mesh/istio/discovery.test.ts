@@ -161,7 +161,7 @@ describe('whom a workload lets in', () => {
     spec: { selector: { matchLabels: { app: 'web' } }, ...spec },
   });
 
-  it('is everybody without a policy, and then what the policies allow', async () => {
+  it('is every caller without a policy, and then what the policies allow', async () => {
     const [web, other] = [sidecarOf('web'), sidecarOf('other')];
     const judge = (mesh: MeshDiscovery, change: object = {}) => mesh.judge({ ...request, ...change });
     expect(judge(web)).toEqual({ allowed: false, code: 'mesh-silent' });

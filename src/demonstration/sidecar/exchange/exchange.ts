@@ -53,7 +53,7 @@ export class Exchange {
       response.destroy();
       return;
     }
-    // The rest of a body that nobody reads would hold up the next request of the connection.
+    // The rest of a body that is not read would hold up the next request of the connection.
     if (!incoming.complete) incoming.resume();
     const body = JSON.stringify({ code, message });
     this.answerBytes = Buffer.byteLength(body);

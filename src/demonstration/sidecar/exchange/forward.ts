@@ -33,7 +33,7 @@ export interface Attempt {
   readonly holdBack?: (status: number) => boolean;
 }
 
-/** What became of an attempt. */
+/** The result of an attempt. */
 export type Outcome =
   /** An answer went to the caller, whole or up to where it broke off. */
   | {

@@ -18,9 +18,9 @@ const HOP_BY_HOP = new Set([
 const IDENTITY_HEADER = 'x-forwarded-client-cert';
 
 /**
- * Returns the headers of a message for forwarding: without hop-by-hop headers and without a claimed
- * identity, also where its name is spelt in a way that some servers read as equal. The length of
- * the body stays, whatever `connection` names.
+ * Returns the headers of a message for forwarding, without hop-by-hop headers and without a claimed
+ * identity. A claim also goes where its name is spelt in a way that some servers read as equal. The
+ * length of the body stays, whatever `connection` names.
  */
 export function forwardedHeaders(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
   const named = (headers.connection ?? '')

@@ -12,8 +12,8 @@ export interface BudgetSettings {
 }
 
 /**
- * Limits retries to a share of the requests of the last ten seconds. A service that fails for
- * everybody would otherwise get several times the requests that it already cannot answer.
+ * Limits retries to a share of the requests of the last ten seconds. A service that fails for all
+ * callers would otherwise get several times the requests that it already cannot answer.
  */
 export class RetryBudget {
   readonly #clock: Clock;

@@ -27,8 +27,8 @@ export function parseBlockingRequest(query: {
 }
 
 /**
- * Resolves when the table's index exceeds the requested one, when the wait (with a sixteenth of
- * jitter, as the product adds) is over, when the state was reset, or when the signal aborts.
+ * Resolves when the table's index exceeds the requested one, the wait is over, the state was reset,
+ * or the signal aborts. Like the product, it adds a sixteenth of the wait as jitter.
  */
 export async function waitForChange(options: {
   readonly state: ConsulState;

@@ -14,7 +14,7 @@ export interface ConsulWorkload {
    * the SPIFFE Workload API.
    */
   readonly sdsSocket: string;
-  /** Its proxy, as the catalog shows it; none for a workload that nobody calls. */
+  /** Its proxy, as the catalog shows it; none for a workload that is never called. */
   readonly proxy?: ConsulProxy;
 }
 

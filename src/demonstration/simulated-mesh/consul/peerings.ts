@@ -31,9 +31,9 @@ interface PeeringsOptions {
   readonly ownRoots: () => readonly OwnRoot[];
   /** Where peers reach the gRPC listener, `host:port`. */
   readonly serverAddress: () => string;
-  /** Called when what proxies shall trust may have changed. */
+  /** Called when the trust that proxies need may have changed. */
   readonly onTrustChanged: () => void;
-  /** Called when a peering shall be dialed. */
+  /** Called when a peering is to be dialed. */
   readonly onDial: (peering: Peering) => void;
   readonly clock: Clock;
   readonly log: Log;

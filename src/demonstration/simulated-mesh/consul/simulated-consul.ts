@@ -89,7 +89,7 @@ export class SimulatedConsul {
     plane.authority.onChange(() => {
       state.changed('roots');
       peerings.rootsChanged();
-      // A new signer has a new chain; the certificate of the peering listener shall not outlive the
+      // A new signer has a new chain; the certificate of the peering listener must not outlive the
       // old one.
       serverIdentity.reissueAll().catch((error: unknown) => {
         this.#log.error('certificate of the peering listener not renewed', { error });

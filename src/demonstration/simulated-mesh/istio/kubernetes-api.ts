@@ -18,9 +18,9 @@ const SHORTEST_WATCH_MS = 30 * 60_000;
 type Env = { Variables: { account: Account } };
 
 /**
- * The part of a Kubernetes API server that an Istio adapter meets: objects with list, watch, create,
- * replace, patch and delete, dry runs, namespaces, bearer tokens with roles, and `Status` objects for
- * every refusal. Watches end when `signal` aborts.
+ * The part of a Kubernetes API server that an Istio adapter meets. It has objects with list, watch,
+ * create, replace, patch and delete, dry runs and namespaces. It knows bearer tokens with roles,
+ * and answers every refusal with a `Status` object. Watches end when `signal` aborts.
  */
 export function kubernetesApi(options: {
   readonly store: ObjectStore;

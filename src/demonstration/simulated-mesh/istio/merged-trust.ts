@@ -52,7 +52,7 @@ export function readForeignAnchors(config: MeshConfig): ForeignAnchors {
 
 /**
  * What every proxy of the mesh verifies against: one pool of the own roots and the foreign anchors,
- * in which any root can sign for any trust domain, and the list of admitted URI SAN prefixes.
+ * and the list of admitted URI SAN prefixes. Any root of the pool can sign for any trust domain.
  */
 export function mergedValidationSecret(options: {
   readonly name: string;

@@ -32,9 +32,9 @@ export interface StoreSnapshot {
 const KEPT_CHANGES = 1000;
 
 /**
- * The objects of a cluster as its API server keeps them: one growing `resourceVersion` for all,
- * writes that name the version they replace, and a bounded list of changes that watches resume
- * from.
+ * The objects of a cluster as its API server keeps them. All of them share one growing
+ * `resourceVersion`, and a write names the version that it replaces. Watches resume from a bounded
+ * list of changes.
  */
 export class ObjectStore {
   readonly #objects = new Map<string, KubernetesObject>();

@@ -13,7 +13,7 @@ export interface IstioWorkload {
   readonly sdsSocket: string;
   /** The labels of its pod; default `app: <name>`. */
   readonly labels?: Readonly<Record<string, string>>;
-  /** The Service in front of it; none for a workload that nobody calls. */
+  /** The Service in front of it; none for a workload that is never called. */
   readonly service?: IstioService;
 }
 

@@ -16,8 +16,8 @@ export function podLabels({ name, labels }: IstioWorkload): Readonly<Record<stri
 }
 
 /**
- * Writes what a cluster with these workloads has: for each a service account, a pod with a proxy, and
- * a Service where it has one; and STRICT mTLS for the whole mesh where the operator set nothing.
+ * Writes what a cluster with these workloads has. Each gets a service account, a pod with a proxy,
+ * and a Service where it has one. The whole mesh gets STRICT mTLS where the operator set nothing.
  */
 export function seedWorkloads(
   store: ObjectStore,

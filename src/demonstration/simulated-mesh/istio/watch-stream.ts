@@ -15,9 +15,9 @@ const BOOKMARK_EVERY_MS = 60_000;
 const MAX_QUEUED = 1000;
 
 /**
- * The body of a watch: one JSON event for each line, starting after `fromVersion` (or with all
- * objects where that is 0), until the timeout, the client's end or the server's. A version that was
- * compacted away gives one `ERROR` with `410 Gone`, and the client lists again.
+ * The body of a watch, one JSON event a line. It starts after `fromVersion`, or with all objects
+ * where that is 0. The time limit, the client or the server ends it. A version that was compacted
+ * away gives one `ERROR` with `410 Gone`, and the client lists again.
  */
 export function watchStream(options: {
   readonly store: ObjectStore;

@@ -13,9 +13,10 @@ export interface IntentionsContext {
 }
 
 /**
- * Whom the proxy of a service lets in, as Consul makes it of `service-intentions`: the entry of the
- * service before that of all services, exact sources before `*`, and of the permissions of a source
- * the first that matches. A source of a peer without a bundle has no effect. Pure.
+ * Whom the proxy of a service lets in, as Consul makes it of `service-intentions`. The entry of the
+ * service comes before that of all services, and exact sources come before `*`. Of the permissions
+ * of a source the first one that matches counts. A source of a peer without a bundle has no effect.
+ * Pure.
  */
 export function accessByIntentions(
   entries: { readonly own: Fields | undefined; readonly all: Fields | undefined },

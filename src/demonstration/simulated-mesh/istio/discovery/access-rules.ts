@@ -9,7 +9,7 @@ type Rule = NonNullable<AuthorizationPolicySpec['rules']>[number];
 /**
  * Whom the proxy of a workload lets in, as istiod makes it of AuthorizationPolicies: those of its
  * namespace and of the root namespace whose selector its labels meet. Without any ALLOW policy
- * everybody with a trusted certificate is let in.
+ * every caller with a trusted certificate is let in.
  */
 export function accessFor(
   workload: { readonly namespace: string; readonly labels: Readonly<Record<string, string>> },
@@ -26,12 +26,12 @@ export function accessFor(
     );
   const denying = policies.filter(({ spec }) => spec.action === 'DENY');
   const allowing = policies.filter(({ spec }) => spec.action !== 'DENY');
-  const everybody = { permissions: [{ any: true }], principals: [{ any: true }] };
+  const anyCaller = { permissions: [{ any: true }], principals: [{ any: true }] };
   return {
     deny: { action: 'DENY', policies: Object.fromEntries(denying.flatMap(rbacOf)) },
     allow: {
       action: 'ALLOW',
-      policies: allowing.length === 0 ? { everybody } : Object.fromEntries(allowing.flatMap(rbacOf)),
+      policies: allowing.length === 0 ? { anyCaller } : Object.fromEntries(allowing.flatMap(rbacOf)),
     },
   };
 }

@@ -85,7 +85,7 @@ function importedService(given: {
     rule?.trafficPolicy;
   const tls = policy?.tls;
   if (!tls) return 'no DestinationRule asks for ISTIO_MUTUAL';
-  // The rule's own list counts where it has one, be it empty.
+  // The rule's own list counts where it has one, even an empty one.
   const names = tls.subjectAltNames ?? entry.subjectAltNames ?? [];
   const spiffeIds = names.filter((name): name is SpiffeId => isSpiffeId(name));
   if (spiffeIds.length === 0) return 'no SAN says who may answer';
