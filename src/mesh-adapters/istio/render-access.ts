@@ -54,7 +54,7 @@ function ownedPolicy(object: object): OwnedObject {
   };
 }
 
-/** Istio lets everybody in until the first ALLOW policy, so the first export can end local calls. */
+/** Istio lets every caller in until the first ALLOW policy, so the first export can end local calls. */
 function localCallersNote(
   { service, rules }: WantedAccess['policy'],
   { trustDomain }: IstioMesh,

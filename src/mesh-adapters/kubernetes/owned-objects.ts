@@ -29,7 +29,7 @@ export interface OwnedGroup {
   readonly objects: readonly OwnedObject[];
 }
 
-/** What became of one subject. */
+/** The outcome for one subject. */
 export interface OwnedOutcome {
   readonly subject: string;
   readonly state: 'written' | 'refused' | 'failed' | 'removed';

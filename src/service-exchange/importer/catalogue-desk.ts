@@ -25,7 +25,7 @@ import type { PendingCatalogues } from './pending-catalogues.ts';
 import { proveCatalogue } from './prove-catalogue.ts';
 import { checkResolvedHosts } from './resolved-hosts.ts';
 
-/** What became of a catalogue that a peer gave us. */
+/** The outcome for a catalogue that a peer gave us. */
 export type TakeOutcome =
   | { readonly kind: 'unchanged' | 'accepted' }
   | { readonly kind: 'waiting' | 'rejected'; readonly changes: readonly SuspiciousChange[] }

@@ -221,7 +221,7 @@ export class CataloguePoll {
     const wait = { etag, url, seconds };
     const answer = await fetchCatalogue(this.#parts, relationship, holding, wait, signal);
     if (answer.kind === 'not-modified') {
-      // The endpoint gave this document before, and what became of it stays so.
+      // The endpoint gave this document before, and its outcome stays.
       this.#parts.confirmed(relationship.trustDomain);
       const before = this.#last?.outcome;
       const kept =
