@@ -2,7 +2,7 @@ import type { Context, MiddlewareHandler } from 'hono';
 import type { Log } from '../platform/index.ts';
 import { actorOf } from './actor.ts';
 
-/** They ask, and change nothing, although their request has a body. */
+/** The paths that only ask and change nothing, although their request has a body. */
 const QUESTIONS: ReadonlySet<string> = new Set(['/v1/verify', '/v1/verify-jwt']);
 const MAX_PATH_CHARACTERS = 300;
 
