@@ -101,11 +101,12 @@ function firstOf({ endpoints }: ImportedPort): readonly ImportedEndpoint[] {
 function exportedServiceOf(each: ImportedService, port: ImportedPort, name: string): ExportedService {
   const peerMeta = { sni: [port.sni], spiffe_id: [...each.spiffeIds].toSorted(), protocol: port.protocol };
   const endpoints = firstOf(port).toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
-  return { nodes: endpoints.map((endpoint) => nodeOf(each, name, endpoint, peerMeta)) };
+  return { nodes: endpoints.map((endpoint) => nodeOf(each, port.name, name, endpoint, peerMeta)) };
 }
 
 function nodeOf(
   { name: importedName, state, trustDomain }: ImportedService,
+  port: string,
   name: string,
   endpoint: ImportedEndpoint,
   peerMeta: NonNullable<NonNullable<CheckServiceNode['service']['connect']>['peer_meta']>,
@@ -122,7 +123,7 @@ function nodeOf(
       service: proxy,
       address: endpoint.host,
       port: endpoint.port,
-      meta: { 'federate-name': importedName, 'federate-path': endpoint.path },
+      meta: { 'federate-name': importedName, 'federate-port': port, 'federate-path': endpoint.path },
       weights: { passing: 1, warning: 1 },
       proxy: { destination_service_name: name, destination_service_id: name },
       connect: { peer_meta: peerMeta },

@@ -1,13 +1,17 @@
-import { type Compilation, compilers } from '../../services/index.ts';
+import { compilers } from '../../services/index.ts';
 import { MeshAdapterError } from '../contract/errors.ts';
+import { judgeCompilation } from '../contract/judge-compilation.ts';
+import type { ServiceFault } from '../contract/judge-imports.ts';
 import type { ServiceReport, WantedAccess } from '../contract/mesh-services.ts';
 import { retryConflicts } from '../contract/retry-conflicts.ts';
+import { accessSubject, serviceReport } from '../contract/service-report.ts';
 import { deleteConfigEntry, listConfigEntries, putConfigEntry, readConfigEntry } from './config-entries.ts';
 import type { ConfigWriter } from './config-writer.ts';
 import { type IntentionDefault, readIntentionDefault } from './intention-default.ts';
 import { HTTP_PROTOCOLS } from './judge-identity.ts';
 import { listPeerings } from './peerings.ts';
 import { defaultOf, readServiceDefaults } from './service-defaults.ts';
+import { serviceIdOf } from './service-id.ts';
 import {
   destinationOf,
   hasOurs,
@@ -17,14 +21,6 @@ import {
   withSources,
 } from './service-intentions.ts';
 
-type Outcome = Pick<ServiceReport, 'state' | 'code' | 'message'>;
-
-/** `destination` is left out where nothing of a policy may stand in Consul. */
-interface Held {
-  readonly destination?: string;
-  readonly outcome: Outcome;
-}
-
 /** What all policies are judged by. */
 interface Mesh {
   readonly open: IntentionDefault;
@@ -32,10 +28,17 @@ interface Mesh {
   readonly peerNames: Readonly<Record<string, string>>;
 }
 
+/** What of a policy stands in Consul. Without a destination nothing may. */
+interface Held {
+  readonly destination?: string;
+  readonly state: 'written' | 'accepted' | 'refused';
+  readonly fault?: ServiceFault;
+}
+
 /** Nothing of a policy stands in Consul, because another filter decides by it. */
 const ELSEWHERE: Held = {
-  outcome: {
-    state: 'written',
+  state: 'written',
+  fault: {
     code: 'access-external',
     message:
       'no intention is written: the rules hold where ext_authz asks OPA ("federate access compile --for opa")',
@@ -44,8 +47,8 @@ const ELSEWHERE: Held = {
 
 /**
  * Makes the service-intentions hold exactly what these policies allow to callers of our peers. The
- * sources of others stay. An element that intentions cannot express is refused, with a way out.
- * Throws `MeshAdapterError`.
+ * sources of others stay. What intentions cannot express is left out or refused, with the element and
+ * a way out. Throws `MeshAdapterError`.
  */
 export async function applyAccess(
   wanted: readonly WantedAccess[],
@@ -66,35 +69,40 @@ export async function applyAccess(
   const reports: ServiceReport[] = [];
   const held = new Set<string>();
   for (const each of wanted) {
-    const { destination, outcome } =
+    const { destination, state, fault } =
       access === 'external' ? ELSEWHERE : await hold(each, mesh, writer, signal);
     if (destination !== undefined) held.add(destination);
-    const { id } = each.policy.service;
-    reports.push({ subject: 'access', service: id, ...outcome, at: clock.now() });
+    reports.push(serviceReport(accessSubject(each), state, clock.now(), fault));
   }
-  for (const { name, fields } of entries)
-    if (hasOurs(fields) && !held.has(name)) await write(name, [], writer, signal);
+  const named = new Set(reports.map(({ service }) => service));
+  for (const { name, fields } of entries) {
+    if (!hasOurs(fields) || held.has(name)) continue;
+    await write(name, [], writer, signal);
+    const service = serviceIdOf(name);
+    if (service !== undefined && !named.has(service))
+      reports.push(serviceReport({ subject: 'access', service }, 'removed', clock.now()));
+  }
   return reports;
 }
 
-/** Holds one policy. */
 async function hold(
   { policy, placement }: WantedAccess,
   { open, protocols, peerNames }: Mesh,
   writer: ConfigWriter,
   signal: AbortSignal,
 ): Promise<Held> {
-  if (open.fault) return { outcome: open.fault };
+  if (open.fault) return { state: 'refused', fault: open.fault };
   const compilation = compilers.consul(policy, { ...placement, peerNames });
+  const { fault, note = open.note } = judgeCompilation(compilation);
   const [object] = compilation.objects;
-  if (!object) return { outcome: refusalOf(compilation) };
+  if (fault || !object) return { state: 'refused', ...(fault && { fault }) };
   const destination = destinationOf(object);
   const sources = sourcesOf(object);
   const protocol = defaultOf(protocols, destination) ?? 'tcp';
   if (HTTP_PROTOCOLS.has(protocol) && sources.length > 0)
     return {
-      outcome: {
-        state: 'refused',
+      state: 'refused',
+      fault: {
         code: 'intention-wants-mesh-gateway',
         message: `${destination} has the protocol ${protocol}, and for that Consul's intentions know callers of a peer only behind Consul's own mesh gateway: set its protocol to tcp in service-defaults, or let the federation gateway (mesh.federation_gateway) or OPA decide`,
       },
@@ -103,11 +111,9 @@ async function hold(
   if (refusal) {
     // What stood there before may allow more than the policy does now.
     await write(destination, [], writer, signal);
-    return { destination, outcome: refusal };
+    return { destination, state: 'refused', fault: refusal };
   }
-  if (compilation.refused.length > 0) return { destination, outcome: refusalOf(compilation) };
-  const [warning] = [...compilation.warnings, ...(open.note ? [open.note] : [])];
-  return { destination, outcome: { state: 'accepted', ...warning } };
+  return { destination, state: 'accepted', ...(note && { fault: note }) };
 }
 
 /**
@@ -119,13 +125,13 @@ async function write(
   sources: readonly Source[],
   { client, clock, random }: ConfigWriter,
   signal: AbortSignal,
-): Promise<Outcome | undefined> {
+): Promise<ServiceFault | undefined> {
   try {
     return await retryConflicts(
       async () => {
         const before = await readConfigEntry(client, 'service-intentions', destination, signal);
         const next = withSources(before?.fields, destination, sources);
-        if ('refusal' in next) return { state: 'refused', ...next.refusal };
+        if ('refusal' in next) return next.refusal;
         if (before && next.entry === undefined) await deleteConfigEntry(client, before, signal);
         else if (next.entry && !(before && isSameEntry(before.fields, next.entry)))
           await putConfigEntry(client, before, next.entry, signal);
@@ -135,13 +141,6 @@ async function write(
     );
   } catch (error) {
     if (!(error instanceof MeshAdapterError && error.code === 'mesh-refused')) throw error;
-    return { state: 'refused', code: error.code, message: error.message };
+    return { code: error.code, message: error.message };
   }
-}
-
-/** Names each refused rule, its element, and the way out. */
-function refusalOf({ objects, refused }: Compilation): Outcome {
-  const lines = refused.map(({ rule, element, message }) => `rule ${rule}, ${element}: ${message}`);
-  const rest = objects.length > 0 ? '; the other rules are written' : '; nothing is written';
-  return { state: 'refused', code: 'access-not-expressible', message: `${lines.join('; ')}${rest}` };
 }

@@ -1,16 +1,22 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type TrustDomain, trustDomainOf } from '../../spiffe/index.ts';
+import type { ServiceFault } from '../contract/judge-imports.ts';
 import type { ServiceReport, WantedExport } from '../contract/mesh-services.ts';
 import { retryConflicts } from '../contract/retry-conflicts.ts';
+import { exportSubject, serviceReport } from '../contract/service-report.ts';
 import { deleteConfigEntry, putConfigEntry, readConfigEntry } from './config-entries.ts';
 import type { ConfigWriter } from './config-writer.ts';
 import { consulServiceIdOf } from './consul-id.ts';
-import { type ExportPair, MAX_PAIRS, withExports } from './exported-services.ts';
+import { type ExportPair, MAX_PAIRS, readExports, withExports } from './exported-services.ts';
 import { readIntentionDefault } from './intention-default.ts';
 import { listPeerings } from './peerings.ts';
 import { peerNameOf } from './render.ts';
+import { serviceIdOf } from './service-id.ts';
 
-type Fault = Pick<ServiceReport, 'state' | 'code' | 'message'>;
+interface Refusal {
+  readonly state: 'refused' | 'pending';
+  readonly fault: ServiceFault;
+}
 
 /**
  * Makes `exported-services` hold exactly these exports of ours. Because Consul's proxies take the
@@ -37,25 +43,31 @@ async function applyOnce(
   ]);
   const present = new Set(peerings.flatMap(({ ownedFor }) => ownedFor ?? []));
   const pairs: ExportPair[] = [];
-  const outcomes = wanted.map((each) => {
+  const reports = wanted.map((each) => {
     const found = pairsOf(each, peerNamePrefix);
-    const room = MAX_PAIRS - pairs.length;
-    const fault = faultOf(each, found, { present, room }) ?? open.fault;
-    if (!fault || fault.state === 'pending') pairs.push(...found);
-    return { each, fault };
+    const refusal =
+      refusalOf(each, found, { present, room: MAX_PAIRS - pairs.length }) ??
+      (open.fault && { state: 'refused', fault: open.fault });
+    if (refusal?.state !== 'refused') pairs.push(...found);
+    const subject = exportSubject(each);
+    return refusal
+      ? serviceReport(subject, refusal.state, clock.now(), refusal.fault)
+      : serviceReport(subject, 'accepted', clock.now(), open.note);
   });
   const next = withExports(entry?.fields, pairs);
   if (entry && next === undefined) await deleteConfigEntry(client, entry, signal);
   else if (next && !isDeepStrictEqual(next, entry?.fields) && (entry || pairs.length > 0))
     await putConfigEntry(client, entry, next, signal);
-  return outcomes.map(({ each, fault }) => ({
-    subject: 'export',
-    service: each.service.id,
-    state: 'accepted',
-    ...open.note,
-    ...fault,
-    at: clock.now(),
-  }));
+  const named = new Set([...pairs.map(({ service }) => service), ...wanted.map(({ service }) => service.id)]);
+  const gone = new Set(
+    readExports(entry?.fields)
+      .pairs.filter(({ service, isOurs }) => isOurs && !named.has(service))
+      .flatMap(({ service }) => serviceIdOf(service) ?? []),
+  );
+  return [
+    ...reports,
+    ...[...gone].map((service) => serviceReport({ subject: 'export', service }, 'removed', clock.now())),
+  ];
 }
 
 /** Each Consul service behind an export, with each peering. */
@@ -67,35 +79,37 @@ function pairsOf({ service, consumers }: WantedExport, prefix: string): readonly
   );
 }
 
-function faultOf(
+function refusalOf(
   { service, consumers }: WantedExport,
   pairs: readonly ExportPair[],
   { present, room }: { readonly present: ReadonlySet<TrustDomain>; readonly room: number },
-): Fault | undefined {
+): Refusal | undefined {
+  const refused = (code: string, message: string): Refusal => ({
+    state: 'refused',
+    fault: { code, message },
+  });
   const foreign = service.spiffeIds.find((id) => consulServiceIdOf(id) === undefined);
   if (foreign !== undefined)
-    return {
-      state: 'refused',
-      code: 'service-not-consul',
-      message: `${service.id} has the identity ${foreign}, which is not one of a Consul service of ${trustDomainOf(foreign)}, so Consul cannot export it`,
-    };
+    return refused(
+      'service-not-consul',
+      `${service.id} has the identity ${foreign}, which is not one of a Consul service of ${trustDomainOf(foreign)}, so Consul cannot export it`,
+    );
+  // The operator may declare a service under another name than Consul's.
+  const other = pairs.find(({ service: name }) => name !== service.id);
+  if (service.origin === 'mesh' && other)
+    return refused(
+      'service-not-consul',
+      `Consul has no service ${service.id}: its identity is that of ${other.service}`,
+    );
   if (pairs.some(({ service: name }) => name === 'consul'))
-    return {
-      state: 'refused',
-      code: 'service-not-exportable',
-      message: 'Consul does not export its own service "consul"',
-    };
+    return refused('service-not-exportable', 'Consul does not export its own service "consul"');
   if (pairs.length > room)
-    return {
-      state: 'refused',
-      code: 'too-many-exports',
-      message: `Consul's config entry has room for ${MAX_PAIRS} exports of ours, each of one service to one peer`,
-    };
+    return refused(
+      'too-many-exports',
+      `Consul's config entry has room for ${MAX_PAIRS} exports of ours, each of one service to one peer`,
+    );
   const missing = consumers.find((consumer) => !present.has(consumer));
   if (missing === undefined) return undefined;
-  return {
-    state: 'pending',
-    code: 'peering-missing',
-    message: `Consul has no peering with the bundle of ${missing} yet`,
-  };
+  const message = `Consul has no peering with the bundle of ${missing} yet`;
+  return { state: 'pending', fault: { code: 'peering-missing', message } };
 }

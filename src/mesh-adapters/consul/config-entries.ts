@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { isMapping } from '../../objects/index.ts';
 import { boundedList, readAnswer } from '../contract/answer.ts';
 import { MeshAdapterError } from '../contract/errors.ts';
+import { fieldsOf, listOf } from '../contract/fields.ts';
 import type { ConsulClient } from './consul-client.ts';
 
 /** The kinds of config entries that are read or written for services. */
@@ -17,7 +18,7 @@ export interface ConfigEntry {
 }
 
 /** Without its index an entry cannot be written over: Consul takes 0 for an entry that is not there. */
-const ENTRY = z.looseObject({ Name: z.string().catch(''), ModifyIndex: z.number().catch(0) });
+const ENTRY = z.object({ Name: z.string().catch(''), ModifyIndex: z.number().catch(0) });
 /** Computed by Consul at each write. */
 const COMPUTED: ReadonlySet<string> = new Set(['CreateIndex', 'ModifyIndex', 'Hash']);
 
@@ -31,7 +32,8 @@ export async function readConfigEntry(
   const path = pathOf(kind, name);
   try {
     const { value } = await client.send('GET', path, { signal });
-    return entryOf(kind, readAnswer(ENTRY, value, path));
+    readAnswer(ENTRY, value, path);
+    return entryOf(kind, value);
   } catch (error) {
     if (error instanceof MeshAdapterError && error.code === 'mesh-not-found') return undefined;
     throw error;
@@ -46,7 +48,8 @@ export async function listConfigEntries(
 ): Promise<readonly ConfigEntry[]> {
   const path = `/v1/config/${kind}`;
   const { value } = await client.send('GET', path, { signal });
-  return readAnswer(boundedList(ENTRY), value ?? [], path).map((entry) => entryOf(kind, entry));
+  readAnswer(boundedList(ENTRY), value ?? [], path);
+  return listOf(value).map((entry) => entryOf(kind, entry));
 }
 
 /**
@@ -96,9 +99,11 @@ function pathOf(kind: ConfigKind, name: string): string {
   return `/v1/config/${kind}/${encodeURIComponent(name)}`;
 }
 
-function entryOf(kind: ConfigKind, entry: z.output<typeof ENTRY>): ConfigEntry {
-  const fields = Object.fromEntries(Object.entries(entry).filter(([key]) => !COMPUTED.has(key)));
-  return { kind, name: entry.Name, fields, modifyIndex: entry.ModifyIndex };
+/** The fields stay in their order, because the entry may be written back. */
+function entryOf(kind: ConfigKind, value: unknown): ConfigEntry {
+  const { Name: name, ModifyIndex: modifyIndex } = ENTRY.parse(value);
+  const fields = Object.entries(fieldsOf(value)).filter(([key]) => !COMPUTED.has(key));
+  return { kind, name, fields: Object.fromEntries(fields), modifyIndex };
 }
 
 function conflict({ Kind, Name }: Readonly<Record<string, unknown>>): MeshAdapterError {

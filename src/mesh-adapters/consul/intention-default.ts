@@ -1,5 +1,5 @@
-import type { ServiceReport } from '../contract/mesh-services.ts';
 import { MeshAdapterError } from '../contract/errors.ts';
+import type { ServiceFault } from '../contract/judge-imports.ts';
 import type { ConsulAccess } from './config-writer.ts';
 import type { ConsulClient } from './consul-client.ts';
 import { readSettings } from './settings.ts';
@@ -7,9 +7,9 @@ import { readSettings } from './settings.ts';
 /** What the default of intentions means for services that are exported. */
 export interface IntentionDefault {
   /** Why no service may be exported, and no rule holds. */
-  readonly fault?: Pick<ServiceReport, 'state' | 'code' | 'message'>;
+  readonly fault?: ServiceFault;
   /** What the operator should know. */
-  readonly note?: Pick<ServiceReport, 'code' | 'message'>;
+  readonly note?: ServiceFault;
 }
 
 const WAY_OUT =
@@ -38,7 +38,6 @@ export async function readIntentionDefault(
   if (access === 'external') return { note: { code: 'intentions-default-allow', message } };
   return {
     fault: {
-      state: 'refused',
       code: 'intentions-default-allow',
       message: `${message}; where another filter decides, such as ext_authz with our Rego, set access: external in the mesh section`,
     },

@@ -1,9 +1,12 @@
 import type { TrustDomain } from '../../spiffe/index.ts';
-import type { ServiceReport } from '../contract/mesh-services.ts';
+import type { ServiceFault } from '../contract/judge-imports.ts';
 import type { AnnouncedService } from './announcement.ts';
 import type { ServiceAnswer } from './service-sender.ts';
 
-type Outcome = Pick<ServiceReport, 'state' | 'code' | 'message'>;
+interface Outcome {
+  readonly state: 'pending' | 'accepted' | 'refused';
+  readonly fault?: ServiceFault;
+}
 
 /** What is wanted of one peer's services in Consul, and what the cluster answered. */
 export class PeerImports {
@@ -37,6 +40,16 @@ export class PeerImports {
     } else this.#refused.set(name, { content, reason: refusal });
   }
 
+  /** Takes back the answers about these services, because they are to be sent again. */
+  forget(names: readonly string[]): void {
+    for (const name of names) {
+      this.#accepted.delete(name);
+      this.#refused.delete(name);
+    }
+    this.#listed = undefined;
+    this.#listRefusal = undefined;
+  }
+
   /** With its peering the cluster forgets every service of the peer. */
   peeringEnded(): void {
     this.#accepted.clear();
@@ -62,7 +75,7 @@ export class PeerImports {
     const reason = this.#listRefusal ?? this.#answerTo(name, content)?.reason;
     if (reason !== undefined) {
       const message = `the control plane refused the service ${name}: ${JSON.stringify(reason)}`;
-      return { state: 'refused', code: 'mesh-refused', message };
+      return { state: 'refused', fault: { code: 'mesh-refused', message } };
     }
     const isAccepted = this.#listed?.has(name) && this.#answerTo(name, content) !== undefined;
     return { state: isAccepted ? 'accepted' : 'pending' };

@@ -72,9 +72,12 @@ export class PeerLink {
     return this.report();
   }
 
-  /** Sends the services of the peer that changed, on the open stream or on the next one. */
-  servicesChanged(): void {
-    this.#session?.servicesChanged();
+  /**
+   * Sends the services of the peer that changed, and those with these names again, on the open
+   * stream or on the next one.
+   */
+  servicesChanged(lost: readonly string[] = []): void {
+    this.#session?.servicesChanged(lost);
   }
 
   /** Resolves when the cluster has answered about every service, or the link is lost, or after `ms`. */

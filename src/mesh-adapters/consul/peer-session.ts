@@ -96,8 +96,9 @@ export class PeerSession {
     this.#waiting.set(nonce, digest);
   }
 
-  /** Sends the services again that are others than were sent last. */
-  servicesChanged(): void {
+  /** Sends the services that are others than were sent last, and those with these names again. */
+  servicesChanged(lost: readonly string[]): void {
+    if (lost.length > 0) this.#services.forget(lost);
     this.#services.changed();
   }
 

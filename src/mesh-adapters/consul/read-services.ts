@@ -3,7 +3,6 @@ import { defined } from '../../objects/index.ts';
 import {
   type EndpointAddress,
   type OwnService,
-  parseServiceId,
   type Protocol,
   PROTOCOLS,
   type ServiceId,
@@ -16,6 +15,7 @@ import type { ConsulClient } from './consul-client.ts';
 import { DEFAULT_NAMESPACE, readExports } from './exported-services.ts';
 import { listPeerings } from './peerings.ts';
 import { fetchOwnTrust } from './read-own-trust.ts';
+import { serviceIdOf } from './service-id.ts';
 import { defaultOf, readServiceDefaults, type ServiceDefaults } from './service-defaults.ts';
 
 /** More services than one cluster should have; each costs a request. */
@@ -148,18 +148,9 @@ function serviceOf(
 /** The name of the service, or one like it where the name is not a DNS label. */
 function idOf(name: string): { readonly id: ServiceId | undefined; readonly isName: boolean } {
   const like = name.toLowerCase().replaceAll(/[^a-z0-9.-]/g, '-');
-  for (const [candidate, isName] of [
-    [name, true],
-    [like, false],
-    [`x-${like}`.replace(/-+$/, ''), false],
-  ] as const) {
-    try {
-      return { id: parseServiceId(candidate), isName };
-    } catch {
-      // The next one may be possible.
-    }
-  }
-  return { id: undefined, isName: false };
+  const found = serviceIdOf(name);
+  if (found !== undefined) return { id: found, isName: true };
+  return { id: serviceIdOf(like) ?? serviceIdOf(`x-${like}`.replace(/-+$/, '')), isName: false };
 }
 
 function obstacleOf(name: string, isName: boolean, mutualTls: string | undefined): OwnService['obstacle'] {

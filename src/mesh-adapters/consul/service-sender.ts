@@ -58,6 +58,12 @@ export class ServiceSender {
     this.#waiting.set(nonce, { kind: 'list', names });
   }
 
+  /** Sends these services again at the next change, also where they are the same. */
+  forget(names: readonly string[]): void {
+    for (const name of names) this.#sent.delete(name);
+    this.#sentNames = undefined;
+  }
+
   /** Takes an answer of the cluster; false where the nonce is not of a service. */
   answered(nonce: string, refusal: string | undefined): boolean {
     const waiting = this.#waiting.get(nonce);

@@ -115,6 +115,11 @@ export class ForeignTrustWriter {
     for (const link of this.#links.values()) link.servicesChanged();
   }
 
+  /** Sends services of a peer again that the cluster has lost. */
+  sendAgain(trustDomain: TrustDomain, lost: readonly string[]): void {
+    this.#links.get(trustDomain)?.servicesChanged(lost);
+  }
+
   /**
    * Waits for the cluster's answer about the services of a peer. Returns false where there is no
    * peering that could carry them.

@@ -29,6 +29,8 @@ export interface FakeRequest {
   readonly method: string;
   readonly path: string;
   readonly index: string | null;
+  /** The peering whose services are asked for. */
+  readonly peer: string | null;
   /** The index that a write expects. */
   readonly cas: string | null;
   readonly token: string | undefined;
@@ -136,6 +138,7 @@ export class FakeCluster {
       method: incoming.method ?? '',
       path: url.pathname,
       index: url.searchParams.get('index'),
+      peer: url.searchParams.get('peer'),
       cas: url.searchParams.get('cas'),
       token: typeof token === 'string' ? token : undefined,
       body: Buffer.concat(chunks).toString('utf8'),

@@ -5,6 +5,8 @@ import {
   type ExportedService,
   exportedServiceListMessage,
   exportedServiceMessage,
+  PEERING_TRUST_BUNDLE_URL,
+  peeringTrustBundleMessage,
   type ReplicationMessage,
 } from '../../../src/grpc/index.ts';
 import { acceptBundles, type FakeCluster, type FakeRequest, type FakeStream } from './fake-cluster.ts';
@@ -32,8 +34,8 @@ export class FakeServices {
   instances: FakeInstance[] = [];
   /** The answer to `/v1/agent/self`; undefined refuses it. */
   intentionDefault: 'allow' | 'deny' | undefined = 'deny';
-  /** The services that the peer announced, by the name under which they travel. */
-  readonly announced = new Map<string, ExportedService>();
+  /** The services that each peer announced: by trust domain, and by the name under which they travel. */
+  readonly announcedBy = new Map<string, Map<string, ExportedService>>();
   /** Refuses a service by name, with this reason. */
   refusal: ((name: string) => string | undefined) | undefined;
   /** Runs between the reading and the writing of another. */
@@ -49,6 +51,17 @@ export class FakeServices {
   constructor(cluster: FakeCluster) {
     cluster.answer = (request, response) => this.#answer(request, response);
     cluster.onStream = (stream) => this.#accept(stream);
+  }
+
+  /** What `west.example` announced. */
+  get announced(): Map<string, ExportedService> {
+    return this.#announcedOf('west.example');
+  }
+
+  #announcedOf(trustDomain: string): Map<string, ExportedService> {
+    const found = this.announcedBy.get(trustDomain) ?? new Map<string, ExportedService>();
+    this.announcedBy.set(trustDomain, found);
+    return found;
   }
 
   /** Puts an entry in place, as another writer would. */
@@ -77,6 +90,27 @@ export class FakeServices {
     return fields;
   }
 
+  /** Every entry without what Consul computes. */
+  allEntries(): readonly unknown[] {
+    return [...this.entries.keys()].toSorted().map((path) => this.entry(path));
+  }
+
+  /** Turns the action of every source with our mark around; returns how many there were. */
+  turnSources(): number {
+    let turned = 0;
+    for (const entry of this.entries.values()) {
+      const sources = entry['Sources'] as Record<string, unknown>[] | undefined;
+      if (!sources) continue;
+      const next = sources.map((source) => {
+        if (source['Description'] !== 'managed by federate') return source;
+        turned += 1;
+        return { ...source, Action: source['Action'] === 'allow' ? 'deny' : 'allow' };
+      });
+      this.put({ ...entry, Sources: next });
+    }
+    return turned;
+  }
+
   #answer(request: FakeRequest, response: ServerResponse): boolean {
     const { method, path } = request;
     const json = (value: unknown) => {
@@ -93,7 +127,16 @@ export class FakeServices {
     if (path === '/v1/catalog/services')
       return json(Object.fromEntries(this.instances.map(({ service }) => [service, []])));
     const [, connect] = /^\/v1\/health\/connect\/(.+)$/.exec(path) ?? [];
+    if (connect !== undefined && request.peer !== null)
+      return json(this.#importedOf(request.peer, decodeURIComponent(connect)));
     if (connect !== undefined) return json(this.#instancesOf(decodeURIComponent(connect)));
+    const [, written] = /^\/v1\/config\/[^/]+\/(.+)$/.exec(path) ?? [];
+    const subject = method === 'PUT' ? /"Name":"([^"]+)"/.exec(request.body)?.[1] : written;
+    const reason = method === 'GET' ? undefined : this.refusal?.(subject ?? '');
+    if (reason !== undefined) {
+      response.writeHead(400).end(reason);
+      return true;
+    }
     if (method === 'PUT' && path === '/v1/config') {
       const entry = JSON.parse(request.body) as Entry;
       const key = `${entry.Kind}/${entry.Name}`;
@@ -108,6 +151,25 @@ export class FakeServices {
     if (entry) return json(entry);
     response.writeHead(404).end('Config entry not found');
     return true;
+  }
+
+  #importedOf(peer: string, name: string): unknown {
+    const trustDomain = this.peerings.find(({ Name }) => Name === peer)?.Meta['federate-trust-domain'] ?? '';
+    const { nodes = [] } = this.#announcedOf(trustDomain).get(`${name}-sidecar-proxy`) ?? {};
+    return nodes.map(({ service, checks }) => ({
+      Service: {
+        Address: service.address,
+        Port: service.port,
+        Connect: {
+          PeerMeta: {
+            SNI: service.connect?.peer_meta?.sni,
+            SpiffeID: service.connect?.peer_meta?.spiffe_id,
+            Protocol: service.connect?.peer_meta?.protocol,
+          },
+        },
+      },
+      Checks: checks.map(({ status }) => ({ Status: status })),
+    }));
   }
 
   #write(key: string, cas: string | null, write: () => void): boolean {
@@ -157,20 +219,24 @@ export class FakeServices {
           ...(reason !== undefined && { error: { code: 13, message: reason } }),
         },
       });
+    let trustDomain = '';
     stream.on('data', ({ open, response }: ReplicationMessage) => {
       if (open) for (const url of [EXPORTED_SERVICE_URL, EXPORTED_SERVICE_LIST_URL]) request(url);
       if (!response?.resource) return;
       const { resource_url: url, resource_id: id, nonce, resource } = response;
+      if (url === PEERING_TRUST_BUNDLE_URL)
+        trustDomain = peeringTrustBundleMessage.decode(resource.value).trust_domain;
+      const announced = this.#announcedOf(trustDomain);
       if (url === EXPORTED_SERVICE_URL || url === EXPORTED_SERVICE_LIST_URL) this.received += 1;
       if (this.isSilent) return;
       if (url === EXPORTED_SERVICE_URL) {
         const reason = this.refusal?.(id);
-        if (reason === undefined) this.announced.set(id, exportedServiceMessage.decode(resource.value));
+        if (reason === undefined) announced.set(id, exportedServiceMessage.decode(resource.value));
         request(url, nonce, reason);
       } else if (url === EXPORTED_SERVICE_LIST_URL) {
         const { services } = exportedServiceListMessage.decode(resource.value);
         const kept = new Set(services.map((name) => `${name}-sidecar-proxy`));
-        for (const name of this.announced.keys()) if (!kept.has(name)) this.announced.delete(name);
+        for (const name of announced.keys()) if (!kept.has(name)) announced.delete(name);
         request(url, nonce);
       }
     });

@@ -57,7 +57,7 @@ function session() {
   };
   const announce = (...wanted: readonly AnnouncedService[]) => {
     services = wanted;
-    peer.servicesChanged();
+    peer.servicesChanged([]);
   };
   return { peer, sent, reported, request, change, announce, answers };
 }

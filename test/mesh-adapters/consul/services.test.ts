@@ -145,10 +145,14 @@ describe('MeshServices.applyImports() of Consul', () => {
     const sent = fake.received;
     await services.applyImports([imported('web'), imported('api')], signal);
     expect(fake.received).toBe(sent);
-    expect(await services.applyImports([imported('api')], signal)).toMatchObject([{ service: 'api' }]);
+    expect(await services.applyImports([imported('api')], signal)).toMatchObject([
+      { service: 'api', state: 'accepted' },
+      { service: 'web', state: 'removed' },
+    ]);
     expect([...fake.announced.keys()]).toEqual(['api-sidecar-proxy']);
-    expect(await services.applyImports([], signal)).toEqual([]);
+    expect(await services.applyImports([], signal)).toMatchObject([{ service: 'api', state: 'removed' }]);
     expect([...fake.announced.keys()]).toEqual([]);
+    expect(await services.applyImports([], signal)).toEqual([]);
   });
 
   it('marks an import that drains as critical, so that proxies open no new connection', async () => {
@@ -176,8 +180,8 @@ describe('MeshServices.applyImports() of Consul', () => {
     await trust();
     await services.applyImports([imported(first)], signal);
     expect(await services.applyImports([imported(second), imported(first)], signal)).toMatchObject([
-      { service: first, state: 'accepted' },
       { service: second, state: 'refused', code: 'import-name-taken' },
+      { service: first, state: 'accepted' },
     ]);
   });
 
@@ -186,10 +190,10 @@ describe('MeshServices.applyImports() of Consul', () => {
     fake.refusal = (name) => (name.startsWith('web') ? 'no such luck' : undefined);
     const reports = await services.applyImports([imported('web'), imported('api')], signal);
     expect(reports).toMatchObject([
-      { service: 'api', state: 'accepted' },
       { service: 'web', state: 'refused', code: 'mesh-refused' },
+      { service: 'api', state: 'accepted' },
     ]);
-    expect(reports[1]?.message).toContain('no such luck');
+    expect(reports[0]?.message).toContain('no such luck');
   });
 
   it('reports a dropped import as failed until the cluster answers that it is gone', async () => {
@@ -206,7 +210,7 @@ describe('MeshServices.applyImports() of Consul', () => {
     await trust();
     await services.applyImports([imported('web')], signal);
     await adapter.applyForeignTrust([], signal);
-    fake.announced.clear();
+    fake.announcedBy.clear();
     expect(await services.applyImports([imported('web')], signal)).toMatchObject([{ state: 'pending' }]);
     await trust();
     expect(await services.applyImports([imported('web')], signal)).toMatchObject([{ state: 'accepted' }]);
@@ -338,9 +342,9 @@ describe('MeshServices.applyExports() of Consul', () => {
     });
     await apply('info');
     expect(fake.writes).toBe(1);
-    expect(await apply()).toEqual([]);
+    expect(await apply()).toMatchObject([{ service: 'info', state: 'removed' }]);
     expect(fake.entry(EXPORTS)).toBeUndefined();
-    await apply();
+    expect(await apply()).toEqual([]);
     expect(fake.writes).toBe(2);
   });
 
@@ -532,20 +536,24 @@ describe('MeshServices.applyAccess() of Consul', () => {
   });
 
   it.each([
-    ['an identity that is not one of Consul', [allow(WEB)], 'caller'],
-    ['a trust domain without a peering', [allow('east.example')], 'caller'],
-  ])('refuses %s with the element and the way out', async (_what, rules, element) => {
-    const [report] = await apply(rules);
-    expect(report).toMatchObject({ state: 'refused', code: 'access-not-expressible' });
-    expect(report?.message).toContain(`rule read, ${element}: `);
+    ['an identity that is not one of Consul', allow(WEB), 'caller'],
+    ['a trust domain without a peering', allow('east.example'), 'caller'],
+  ])('leaves out a rule with %s, names the element and the way out, and writes the others', async (_what, rule, element) => {
+    const [alone] = await apply([rule]);
+    expect(alone).toMatchObject({ state: 'accepted', code: 'rule-left-out' });
+    expect(alone?.message).toContain(`rule read, ${element}: `);
     expect(fake.entry(INTENTIONS)).toBeUndefined();
+    await apply([{ ...allow(API), id: 'api' }, rule]);
+    expect(fake.entry(INTENTIONS)?.['Sources']).toMatchObject([{ Name: 'api' }, { Name: '*' }]);
   });
 
-  it('writes the rules that can be written, and reports the policy as refused', async () => {
-    const [report] = await apply([allow(API), { ...allow(WEB), id: 'shop' }]);
-    expect(report).toMatchObject({ state: 'refused', code: 'access-not-expressible' });
-    expect(report?.message).toContain('the other rules are written');
-    expect(fake.entry(INTENTIONS)?.['Sources']).toMatchObject([{ Name: 'api' }, { Name: '*' }]);
+  it('writes nothing of a policy with a deny rule that it cannot express, and takes away what was there', async () => {
+    await apply([allow(WEST)]);
+    const deny: AccessRule = { id: 'not-web', effect: 'deny', callers: [parseCaller(WEB)] };
+    expect(await apply([allow(WEST), deny])).toMatchObject([
+      { state: 'refused', code: 'policy-not-expressible' },
+    ]);
+    expect(fake.entry(INTENTIONS)).toBeUndefined();
   });
 
   it('refuses rules of a service that is HTTP to Consul, and takes away what it wrote before', async () => {
