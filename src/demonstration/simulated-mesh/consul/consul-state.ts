@@ -1,3 +1,5 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { CheckServiceNode } from '../../../grpc/index.ts';
 import type { SnapshotFile } from '../snapshot-file.ts';
 
 /** How far a peering is, as the product names it. */
@@ -26,8 +28,16 @@ export interface Peering {
   readonly streamSecret?: string;
   /** The last data from the peer, stored by peering. */
   readonly trustBundle?: ImportedBundle;
+  /** The services that the peer exports to us, with their instances. */
+  readonly imports?: readonly ImportedService[];
   readonly createIndex: number;
   readonly modifyIndex: number;
+}
+
+/** A service of a peer under the name of its proxies, as it came over the stream. */
+export interface ImportedService {
+  readonly name: string;
+  readonly nodes: readonly CheckServiceNode[];
 }
 
 /** A trust bundle as a peer sent it. */
@@ -131,6 +141,15 @@ export class ConsulState {
     const index = this.#touch('peerings');
     const trustBundle = { ...bundle, createIndex: held?.createIndex ?? index, modifyIndex: index };
     this.#peerings.set(name, { ...peering, trustBundle, modifyIndex: index });
+    this.#save();
+  }
+
+  /** Replaces the imports of a peering; equal content keeps the index. */
+  putImports(name: string, imports: readonly ImportedService[]): void {
+    const peering = this.#peerings.get(name);
+    if (!peering || isDeepStrictEqual(peering.imports ?? [], imports)) return;
+    this.#touch('catalog');
+    this.#peerings.set(name, { ...peering, imports });
     this.#save();
   }
 

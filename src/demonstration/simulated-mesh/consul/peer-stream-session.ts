@@ -4,6 +4,9 @@ import {
   type AnyMessage,
   EXPORTED_SERVICE_LIST_URL,
   EXPORTED_SERVICE_URL,
+  type ExportedService,
+  exportedServiceListMessage,
+  exportedServiceMessage,
   PEERING_SERVER_ADDRESSES_URL,
   PEERING_TRUST_BUNDLE_URL,
   type PeeringTrustBundle,
@@ -29,6 +32,10 @@ interface PeerStreamSessionOptions {
   readonly resources: (resourceUrl: string) => readonly PeerResource[];
   readonly onTrustBundle: (bundle: PeeringTrustBundle) => void;
   readonly onServerAddresses: (value: Buffer) => void;
+  /** One service of the peer, under the name of its proxies. */
+  readonly onService: (name: string, service: ExportedService) => void;
+  /** The names of all services of the peer: any other one is gone. */
+  readonly onServiceList: (names: readonly string[]) => void;
   readonly onTerminated: () => void;
   readonly clock: Clock;
   readonly log: Log;
@@ -141,27 +148,31 @@ export class PeerStreamSession {
   }
 
   #onResponse(response: NonNullable<ReplicationMessage['response']>): void {
-    const { nonce, resource_url: resourceUrl, operation, resource } = response;
+    const { nonce, resource_url: resourceUrl, resource_id: id, operation, resource } = response;
     if (nonce === '') {
       this.#end('a response has a nonce');
       return;
     }
-    const refusal = this.#take(resourceUrl, operation, resource);
+    const refusal =
+      operation === UPSERT ? this.#take(resourceUrl, id, resource) : `unsupported operation ${operation}`;
     if (refusal !== undefined)
       this.#options.log.warn('resource of the peer refused', { resourceUrl, reason: refusal });
     this.#request(resourceUrl, nonce, refusal);
   }
 
   /** Why the resource is not taken, or undefined. */
-  #take(resourceUrl: string, operation: number, resource: AnyMessage | undefined): string | undefined {
+  #take(resourceUrl: string, id: string, resource: AnyMessage | undefined): string | undefined {
     if (!RESOURCE_URLS.has(resourceUrl)) return `unknown resource URL ${resourceUrl.slice(0, 200)}`;
-    if (operation !== UPSERT) return `unsupported operation ${operation}`;
     if (!resource || resource.type_url !== resourceUrl) return 'the resource is not of the type of its URL';
     try {
       if (resourceUrl === PEERING_TRUST_BUNDLE_URL) {
         this.#options.onTrustBundle(peeringTrustBundleMessage.decode(resource.value));
       } else if (resourceUrl === PEERING_SERVER_ADDRESSES_URL) {
         this.#options.onServerAddresses(resource.value);
+      } else if (resourceUrl === EXPORTED_SERVICE_LIST_URL) {
+        this.#options.onServiceList(exportedServiceListMessage.decode(resource.value).services);
+      } else {
+        this.#options.onService(id, exportedServiceMessage.decode(resource.value));
       }
     } catch (error) {
       return `the resource does not parse: ${messageOf(error)}`;

@@ -10,7 +10,7 @@ import {
 import { defined } from '../../../objects/index.ts';
 import { pemFromCertificates, type TrustDomain } from '../../../spiffe/index.ts';
 import type { OwnRoot } from '../certificate-authority.ts';
-import type { ConsulState, Peering } from './consul-state.ts';
+import type { ConsulState, ImportedService, Peering } from './consul-state.ts';
 import { peerResources } from './peer-resources.ts';
 import { PeerStreamSession } from './peer-stream-session.ts';
 import { parsePeeringToken, type PeeringToken, serializePeeringToken } from './peering-token.ts';
@@ -23,6 +23,7 @@ export type PeeringRefusal = 'invalid' | 'unknown-peering' | 'wrong-secret' | 'b
  */
 const DELETION_DELAY_MS = 200;
 const MAX_ROOTS = 100;
+const MAX_IMPORTS = 1000;
 
 interface PeeringsOptions {
   readonly state: ConsulState;
@@ -33,6 +34,8 @@ interface PeeringsOptions {
   readonly serverAddress: () => string;
   /** Called when the trust that proxies need may have changed. */
   readonly onTrustChanged: () => void;
+  /** Called when the services of a peer may have changed. */
+  readonly onServicesChanged: () => void;
   /** Called when a peering is to be dialed. */
   readonly onDial: (peering: Peering) => void;
   readonly clock: Clock;
@@ -180,7 +183,7 @@ export class Peerings {
     const { state, clock, signal, log } = this.#options;
     const peering = state.peering(name);
     if (!peering || peering.state === 'DELETING') return;
-    const { trustBundle: _, ...rest } = peering;
+    const { trustBundle: _, imports: _i, ...rest } = peering;
     state.putPeering({ ...rest, state: 'DELETING' });
     this.#sessions.get(name)?.terminate();
     this.#sessions.delete(name);
@@ -249,6 +252,8 @@ export class Peerings {
       resources: (resourceUrl) => peerResources(resourceUrl, name, this.#options),
       onTrustBundle: (bundle) => this.#import(name, bundle, log),
       onServerAddresses: (value) => this.#updateAddresses(name, value),
+      onService: (service, { nodes }) => this.#importService(name, { name: service, nodes }),
+      onServiceList: (services) => this.#keepServices(name, services),
       onTerminated: () => this.#terminated(name),
       clock,
       log,
@@ -275,6 +280,31 @@ export class Peerings {
     this.#options.onTrustChanged();
   }
 
+  #importService(name: string, service: ImportedService): void {
+    const others = this.#importsOf(name).filter((each) => each.name !== service.name);
+    if (others.length >= MAX_IMPORTS) throw new RangeError(`a peer has at most ${MAX_IMPORTS} services`);
+    const all = service.nodes.length > 0 ? [...others, service] : others;
+    this.#options.state.putImports(
+      name,
+      all.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+    );
+    this.#options.onServicesChanged();
+  }
+
+  /** Drops every service that is not on the list. */
+  #keepServices(name: string, services: readonly string[]): void {
+    const kept = new Set(services.flatMap((service) => [service, `${service}-sidecar-proxy`]));
+    this.#options.state.putImports(
+      name,
+      this.#importsOf(name).filter((each) => kept.has(each.name)),
+    );
+    this.#options.onServicesChanged();
+  }
+
+  #importsOf(name: string): readonly ImportedService[] {
+    return this.#options.state.peering(name)?.imports ?? [];
+  }
+
   #updateAddresses(name: string, value: Buffer): void {
     const { addresses } = peeringServerAddressesMessage.decode(value);
     const peering = this.#options.state.peering(name);
@@ -289,6 +319,7 @@ export class Peerings {
     if (!peering || peering.state === 'DELETING') return;
     const {
       trustBundle: _,
+      imports: _i,
       establishmentSecret: _e,
       pendingStreamSecret: _p,
       streamSecret: _s,

@@ -14,9 +14,9 @@ import { VALIDATION_SECRET, type WorkloadDiscovery } from '../workload-socket.ts
 import { consulCertificateProfile } from './certificate-profile.ts';
 import { consulApi } from './consul-api.ts';
 import { type ConsulSnapshot, ConsulState } from './consul-state.ts';
-import { ownInstances } from './discovery/catalog.ts';
+import { importedInstances, ownInstances } from './discovery/catalog.ts';
 import { accessByIntentions } from './discovery/intentions.ts';
-import { ownServices, workloadId } from './discovery/upstreams.ts';
+import { importedServices, ownServices, workloadId } from './discovery/upstreams.ts';
 import type { SimulatedConsulOptions } from './options.ts';
 import { PeeringDialer } from './peering-dialer.ts';
 import { PeeringServer } from './peering-server.ts';
@@ -208,6 +208,7 @@ export class SimulatedConsul {
         // Intentions name a peer, whose trust domain its bundle tells.
         plane.discoveryChanged();
       },
+      onServicesChanged: () => plane.discoveryChanged(),
       onDial: ({ name }) => dialer.dial(name),
       clock,
       log,
@@ -249,7 +250,10 @@ export class SimulatedConsul {
       },
       catalog: {
         own: () => ownInstances(this.#options.workloads, this.#datacenter),
-        imported: () => [],
+        imported: (peer) => {
+          const peering = state.peering(peer);
+          return peering ? importedInstances(peering) : [];
+        },
       },
       intentionDefault: this.#options.intentionDefault,
       grpcPort: () => this.peeringAddress().port,
@@ -274,7 +278,10 @@ export class SimulatedConsul {
     if (!workload) throw new TypeError('unreachable: only workloads of the options have sockets');
     const entry = (destination: string) => state.configEntry('service-intentions', destination)?.body;
     return {
-      services: ownServices(workloads, { datacenter: this.#datacenter, trustDomain: this.trustDomain }),
+      services: [
+        ...ownServices(workloads, { datacenter: this.#datacenter, trustDomain: this.trustDomain }),
+        ...importedServices(state.peerings()),
+      ],
       access: accessByIntentions(
         { own: entry(workload.service), all: entry('*') },
         {

@@ -1,3 +1,4 @@
+import type { Peering } from '../consul-state.ts';
 import type { ConsulWorkload } from '../options.ts';
 
 /** One instance as `/v1/health/…` shows it. */
@@ -95,4 +96,47 @@ function instance(
       },
     ],
   };
+}
+
+/** The instances that a peer announced, as the catalog shows them with `?peer=`. */
+export function importedInstances({ name: peer, imports = [] }: Peering): CatalogInstance[] {
+  return imports.flatMap(({ nodes }) =>
+    nodes.map(({ node, service, checks }) => ({
+      Node: {
+        ID: node.id,
+        Node: node.node,
+        Address: node.address,
+        Datacenter: node.datacenter,
+        Meta: node.meta,
+      },
+      Service: {
+        Kind: service.kind,
+        ID: service.id,
+        Service: service.service,
+        Address: service.address,
+        Port: service.port,
+        Meta: service.meta,
+        Proxy: {
+          DestinationServiceName: service.proxy?.destination_service_name ?? '',
+          DestinationServiceID: service.proxy?.destination_service_id ?? '',
+          LocalServicePort: 0,
+        },
+        Connect: {
+          PeerMeta: {
+            SNI: service.connect?.peer_meta?.sni ?? [],
+            SpiffeID: service.connect?.peer_meta?.spiffe_id ?? [],
+            Protocol: service.connect?.peer_meta?.protocol ?? '',
+          },
+        },
+        PeerName: peer,
+      },
+      Checks: checks.map((check) => ({
+        CheckID: check.check_id,
+        Name: check.name,
+        Status: check.status,
+        Output: check.output,
+        ServiceName: check.service_name,
+      })),
+    })),
+  );
 }

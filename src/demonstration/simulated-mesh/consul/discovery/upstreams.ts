@@ -1,5 +1,6 @@
-import { type SpiffeId, spiffeIdOf, type TrustDomain } from '../../../../spiffe/index.ts';
+import { isSpiffeId, type SpiffeId, spiffeIdOf, type TrustDomain } from '../../../../spiffe/index.ts';
 import type { DiscoveredService } from '../../../../workload-api/index.ts';
+import type { Peering } from '../consul-state.ts';
 import type { ConsulWorkload } from '../options.ts';
 
 /** The cluster of a service. */
@@ -31,4 +32,37 @@ export function ownServices(workloads: readonly ConsulWorkload[], cluster: Clust
       },
     ];
   });
+}
+
+/**
+ * The services of peers, as `<service>.virtual.<peer>.consul`. The identity data of one instance
+ * counts for all, as in the product. A critical instance gets no new connection, and a service without
+ * an SNI or a SPIFFE ID is not given to proxies.
+ */
+export function importedServices(peerings: readonly Peering[]): DiscoveredService[] {
+  return peerings.flatMap(({ name: peer, imports = [] }) =>
+    imports.flatMap(({ nodes }) => {
+      const proxies = nodes.filter(({ service }) => service.kind === 'connect-proxy');
+      const [first] = proxies;
+      const name = first?.service.proxy?.destination_service_name ?? '';
+      const meta = first?.service.connect?.peer_meta;
+      const spiffeIds = (meta?.spiffe_id ?? []).filter((id): id is SpiffeId => isSpiffeId(id));
+      const [sni = ''] = meta?.sni ?? [];
+      if (!first || name === '' || sni === '' || spiffeIds.length === 0) return [];
+      const healthy = proxies.filter(({ checks }) => checks.every(({ status }) => status !== 'critical'));
+      return [
+        {
+          host: `${name}.virtual.${peer}.consul`,
+          port: first.service.port,
+          sni,
+          spiffeIds,
+          endpoints: healthy.map(({ node, service }) => ({
+            host: service.address === '' ? node.address : service.address,
+            port: service.port,
+            priority: 0,
+          })),
+        },
+      ];
+    }),
+  );
 }
