@@ -174,6 +174,19 @@ describe('ServicePublisher', () => {
     await mesh.publisher.stop();
   });
 
+  it('is silent about a mesh that it has nothing to do with, for example without rights for services', async () => {
+    const mesh = await startMesh();
+    mesh.wanted.imports = [];
+    mesh.state.answer = () => 'gone';
+    await mesh.next();
+    mesh.state.answer = () => 'down';
+    await mesh.next();
+    expect(mesh.publisher.list()).toEqual([]);
+    expect(mesh.clock.waits()).toEqual([60_000]);
+    expect(await mesh.incidents()).toEqual([]);
+    await mesh.publisher.stop();
+  });
+
   it('keeps the incident over a restart until the mesh was compared again', async () => {
     const first = await startMesh();
     first.state.answer = () => ({ state: 'refused', code: 'mesh-refused', message: 'no' });

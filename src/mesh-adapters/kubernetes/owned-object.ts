@@ -72,7 +72,7 @@ export function newObject(
 ): Readonly<Record<string, unknown>> {
   const { kind, namespace, name, fields } = wanted;
   const metadata = { name, ...(namespace !== undefined && { namespace }), ...marksOf(wanted, subject, mark) };
-  return { ...fields, apiVersion, kind: kind.kind, metadata };
+  return { apiVersion, kind: kind.kind, metadata, ...fields };
 }
 
 /** The present object with the wanted content: labels and annotations of others and the status stay. */
@@ -86,7 +86,6 @@ export function replacement(
   const marks = marksOf(wanted, subject, mark);
   const { metadata, status } = present;
   return {
-    ...wanted.fields,
     apiVersion,
     kind: wanted.kind.kind,
     metadata: {
@@ -94,6 +93,7 @@ export function replacement(
       labels: { ...metadata.labels, ...marks.labels },
       annotations: { ...metadata.annotations, ...marks.annotations },
     },
+    ...wanted.fields,
     ...(status !== undefined && { status }),
   };
 }

@@ -71,9 +71,12 @@ export function serverFirstWarnings({ service }: AccessPolicy): readonly Compila
     }));
 }
 
-/** What a policy's objects are called. */
+/**
+ * What a policy's objects are called. A dash of the ID is doubled, so that `web.shop` and `web-shop`
+ * have different names.
+ */
 export function objectName({ service }: AccessPolicy, part: string): string {
-  return `federate-${service.id.replaceAll('.', '-')}-${part}`;
+  return `federate-${service.id.replaceAll('-', '--').replaceAll('.', '-')}-${part}`;
 }
 
 /** By this label Federate knows its own objects. */
