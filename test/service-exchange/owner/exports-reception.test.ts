@@ -65,7 +65,7 @@ describe('ExportsReception', () => {
     expect(again).toMatchObject({ status: 304, body: '' });
   });
 
-  it('gives every peer else the answer of an unknown path', async () => {
+  it('gives every other client the answer of an unknown path', async () => {
     await exportInfo();
     const others: readonly Partial<ExtensionRequest>[] = [
       {},
