@@ -1,4 +1,4 @@
-import { formatDurationMs } from '../platform/index.ts';
+import { formatDurationMs, pause } from '../platform/index.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Work that is over sooner needs no progress. */
@@ -20,33 +20,28 @@ export async function withProgress<Result>(
 ): Promise<Result> {
   const end = new AbortController();
   let howFar = '';
-  const telling = tell(terminal, () => (howFar === '' ? what : `${what}: ${howFar}`), end.signal);
+  const shown = show(terminal, () => (howFar === '' ? what : `${what}: ${howFar}`), end.signal);
   try {
     return await work((now) => {
       howFar = now;
     });
   } finally {
     end.abort();
-    await telling;
+    await shown;
   }
 }
 
-async function tell(terminal: Terminal, text: () => string, end: AbortSignal): Promise<void> {
+async function show(terminal: Terminal, text: () => string, end: AbortSignal): Promise<void> {
   if (terminal.isQuiet) return;
   const { clock, statusLine: line } = terminal;
   const start = clock.monotonicMs();
-  try {
-    await clock.sleep(line ? FIRST_MS : PLAIN_EVERY_MS, end);
-    for (;;) {
-      const seconds = Math.round((clock.monotonicMs() - start) / 1000);
-      const shown = `${text()} (${formatDurationMs(seconds * 1000)}) …`;
-      if (line) line.show(shown);
-      else terminal.note(shown);
-      await clock.sleep(line ? LINE_EVERY_MS : PLAIN_EVERY_MS, end);
-    }
-  } catch (error) {
-    if (!end.aborted) throw error;
-  } finally {
-    line?.clear();
+  let waitMs = line ? FIRST_MS : PLAIN_EVERY_MS;
+  while (await pause(clock, waitMs, end)) {
+    const seconds = Math.round((clock.monotonicMs() - start) / 1000);
+    const shown = `${text()} (${formatDurationMs(seconds * 1000)}) …`;
+    if (line) line.show(shown);
+    else terminal.note(shown);
+    waitMs = line ? LINE_EVERY_MS : PLAIN_EVERY_MS;
   }
+  line?.clear();
 }

@@ -1,6 +1,5 @@
 /** TLS in both roles. Our own verifier proves the peer before the first application byte. */
 export { closedBeforeFirstByte, connectMtls, type ConnectMtlsOptions } from './connect-mtls.ts';
-export { endsOf } from './connection-ends.ts';
 export { ConnectionRegistry } from './connection-registry.ts';
 export { MtlsError, type MtlsErrorCode } from './errors.ts';
 export { createFileSvidSource, type FileSvidSource } from './file-svid-source.ts';
@@ -14,7 +13,7 @@ export {
   sentChain,
   type VerifiedPeer,
 } from './peer.ts';
-export { PendingHandshakes } from './pending-handshakes.ts';
+export { endsOf, PendingHandshakes } from './pending-handshakes.ts';
 export { refusalFields, type RefusedPeer, refusedPeer } from './refused-peer.ts';
 export { createSpiffeVerifier } from './spiffe-verifier.ts';
 export { type Svid, type SvidSource, svidFromDer, svidFromPem, tlsIdentity } from './svid.ts';

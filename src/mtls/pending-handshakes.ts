@@ -1,6 +1,10 @@
 import type { Socket } from 'node:net';
-import { endsOf } from './connection-ends.ts';
 import { MtlsError } from './errors.ts';
+
+/** The key of an open connection, the same for the TCP socket and for the TLS socket over it. */
+export function endsOf({ remoteAddress, remotePort, localPort }: Socket): string {
+  return `${remoteAddress} ${remotePort} ${localPort}`;
+}
 
 /** The handshakes under way at one server. Their number has a limit (design, invariant 7). */
 export class PendingHandshakes {

@@ -10,7 +10,6 @@ export { createMetrics } from './create-metrics.ts';
 export { syncFolder, writeDurably } from './durable-file.ts';
 export { formatDurationMs, parseDurationMs, parseSizeBytes } from './duration.ts';
 export { tuneForLoad } from './engine-tuning.ts';
-export { type Environment, systemEnvironment } from './environment.ts';
 export { answerHealth, type NotReady } from './health.ts';
 export { installation } from './installation.ts';
 export {
@@ -51,5 +50,5 @@ export { Turns } from './turns.ts';
 export { commit, version, versionLine } from './version.ts';
 export { createMetricsServer } from './metrics-server.ts';
 export { type Part, partOf, Parts, type RunningPart } from './parts.ts';
-export type { ProcessContext } from './process-context.ts';
+export { type Environment, systemEnvironment, type ProcessContext } from './process-context.ts';
 export { within } from './within.ts';

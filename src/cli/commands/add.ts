@@ -171,11 +171,11 @@ function documentFrom(options: AddOptions): AddDocument {
     profile: profile ?? 'signed_bundle',
     ...(signed ? { signer_id: signed.signerId } : {}),
     ...defined({ endpoint_id: options.endpointId }),
-    ...(options.bundle === undefined ? {} : { bundle: readText(options.bundle, '--bundle') }),
+    ...defined({ bundle: given(options.bundle, (file) => readText(file, '--bundle')) }),
     ...defined({ pin: options.pin }),
     ...(webPki ? { web_pki: true } : {}),
     ...(fromMesh ? { from_mesh: true } : {}),
-    ...(options.caFile === undefined ? {} : { ca_pem: readText(options.caFile, '--ca-file') }),
+    ...defined({ ca_pem: given(options.caFile, (file) => readText(file, '--ca-file')) }),
     ...(options.evenForeignKeys === true ? { even_foreign_keys: true } : {}),
   };
 }

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { AdminClient, LeftOutDocument } from '../../admin-client/index.ts';
-import type { Clock } from '../../platform/index.ts';
+import { type Clock, pause } from '../../platform/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { withProgress } from '../progress.ts';
@@ -63,8 +63,7 @@ async function countingPolls<Result>(
   const end = new AbortController();
   const start = clock.now();
   const counting = async () => {
-    for (;;) {
-      await clock.sleep(COUNT_EVERY_MS, end.signal);
+    while (await pause(clock, COUNT_EVERY_MS, end.signal)) {
       const all = await agent.call('GET /v1/relationships');
       const polled = all.filter(({ last_attempt_at: at }) => at !== null && new Date(at) >= start);
       report(`${polled.length} of ${all.length} done`);

@@ -1,8 +1,7 @@
 import { defined } from '../../objects/index.ts';
 import type { Clock, HttpAnswer, HttpConnection } from '../../platform/index.ts';
-import { readCaFile } from './ca-file.ts';
+import { readCredentials } from './credential-files.ts';
 import { fetchHttp, type MeshRequest, parseJsonAnswer, refusedByStatus } from './http-request.ts';
-import { readTokenFile } from './token-file.ts';
 
 const TIMEOUT_MS = 15_000;
 
@@ -88,8 +87,8 @@ export function accessByFiles(options: {
 }): JsonApiOptions['access'] {
   const { address, caFile, tokenFile, credentials } = options;
   return async () => {
-    const ca = caFile === undefined ? undefined : await readCaFile(caFile);
-    const headers = tokenFile === undefined ? {} : credentials(await readTokenFile(tokenFile));
+    const ca = caFile === undefined ? undefined : await readCredentials('CA', caFile);
+    const headers = tokenFile === undefined ? {} : credentials(await readCredentials('token', tokenFile));
     return { address, connection: { ...defined({ ca }), headers } };
   };
 }

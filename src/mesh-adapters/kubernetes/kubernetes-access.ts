@@ -5,7 +5,7 @@ import { readRegularText } from '../../platform/index.ts';
 import { parse } from 'yaml';
 import { MeshAdapterError } from '../contract/errors.ts';
 import type { ApiAccess } from '../contract/json-api.ts';
-import { readTokenFile } from '../contract/token-file.ts';
+import { readCredentials } from '../contract/credential-files.ts';
 
 /**
  * Gives the address of the API server, with trust, client certificate and headers for one request.
@@ -105,7 +105,8 @@ async function kubeconfigAccess({
     }
     const { headers, ...connection } = options;
     const sent = textHeaders(headers);
-    if (tokenFile !== undefined) sent['authorization'] = `Bearer ${await readTokenFile(tokenFile)}`;
+    if (tokenFile !== undefined)
+      sent['authorization'] = `Bearer ${await readCredentials('token', tokenFile)}`;
     return { address: cluster.server, connection: { ...connection, headers: sent } };
   };
 }
