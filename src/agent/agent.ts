@@ -217,7 +217,7 @@ async function connectParts(
   const gateway = await createFederationGateway(config, ownBundle, federation.bundles, context);
   const workloadApi = createWorkloadApi(
     config,
-    { own, foreign: () => federation.bundles.list(), svid, metrics },
+    { own, foreign: () => federation.bundles.list(), svid, wants: NO_SERVICES, metrics },
     context,
   );
   const rotation = new Rotation({

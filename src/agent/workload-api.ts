@@ -2,7 +2,8 @@ import { unservedWarning, type WarningDocument, type WorkloadApiDocument } from 
 import type { SvidSource } from '../mtls/index.ts';
 import type { Metrics, ProcessContext, RunningPart } from '../platform/index.ts';
 import type { TrustBundle } from '../spiffe/index.ts';
-import { WorkloadServer } from '../workload-api/index.ts';
+import { serviceResources, WorkloadServer } from '../workload-api/index.ts';
+import type { ServiceWants } from './service-wants.ts';
 import type { AgentConfig } from '../config/index.ts';
 
 /** The agent's socket for proxies and workloads. */
@@ -11,6 +12,8 @@ export interface WorkloadApiPart extends RunningPart {
   start(): Promise<void>;
   /** A bundle, foreign or our own, may be another now. */
   trustChanged(): void;
+  /** What proxies learn about services may be something else now. */
+  servicesChanged(): void;
   /** Serves what is trusted now, if something else is served. Gives true when it was different. */
   correct(): Promise<boolean>;
   describe(): WorkloadApiDocument;
@@ -29,16 +32,24 @@ export function createWorkloadApi(
     readonly own: () => TrustBundle | undefined;
     readonly foreign: () => readonly TrustBundle[];
     readonly svid: SvidSource | undefined;
+    readonly wants: ServiceWants;
     readonly metrics: Metrics;
   },
   { clock, log: outer }: ProcessContext,
 ): WorkloadApiPart | undefined {
   if (!config.workload_api) return undefined;
   const { socket: path, access, give_own_svid: gives, max_streams: maxStreams } = config.workload_api;
-  const { own, foreign, svid, metrics } = parts;
+  const { own, foreign, svid, wants, metrics } = parts;
   const log = outer.with({ part: 'workload-api' });
+  let services = serviceResources({ imports: [], access: [] }, config.workload_api.outbound_listen);
+  const readServices = async () => {
+    const [imports, policies] = await Promise.all([wants.imports(), wants.access()]);
+    const known = { imports, access: policies.map(({ policy }) => policy) };
+    services = serviceResources(known, config.workload_api?.outbound_listen);
+  };
   const server = new WorkloadServer({
     own,
+    services: () => services,
     foreign,
     ...(gives && svid ? { svid } : {}),
     maxStreams,
@@ -48,6 +59,7 @@ export function createWorkloadApi(
   });
   return {
     start: async () => {
+      await readServices();
       await server.start(path, MODES[access]);
       log.info('workload API and SDS served', { socket: path, gives_svid: gives });
     },
@@ -56,6 +68,12 @@ export function createWorkloadApi(
       server
         .refresh()
         .catch((error: unknown) => log.error('proxies were not notified of new trust', { error }));
+    },
+    servicesChanged: () => {
+      readServices().then(
+        () => server.servicesChanged(),
+        (error: unknown) => log.error('new services did not reach the proxies', { error }),
+      );
     },
     describe: () => {
       const { sdsStreams, proxySecrets, workloadStreams } = server.serving();

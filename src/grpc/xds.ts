@@ -18,10 +18,59 @@ export interface Cluster {
   readonly name: string;
   readonly type: 'STATIC' | 'STRICT_DNS';
   readonly connect_timeout?: { readonly seconds: number | string; readonly nanos: number };
+  readonly outlier_detection?: {
+    readonly consecutive_5xx?: { readonly value: number };
+    readonly max_ejection_percent?: { readonly value: number };
+  };
   readonly transport_socket?: { readonly name: string; readonly typed_config?: AnyMessage };
   readonly load_assignment?: {
     readonly cluster_name: string;
     readonly endpoints: readonly LocalityEndpoints[];
+  };
+  readonly typed_extension_protocol_options?: Readonly<Record<string, AnyMessage>>;
+}
+
+/** A filter of a listener, or of its HTTP connection manager. */
+export interface Filter {
+  readonly name: string;
+  readonly typed_config?: AnyMessage;
+}
+
+export interface Listener {
+  readonly name: string;
+  readonly address?: {
+    readonly socket_address?: { readonly address: string; readonly port_value: number };
+  };
+  readonly filter_chains: readonly { readonly filters: readonly Filter[] }[];
+}
+
+export interface VirtualHost {
+  readonly name: string;
+  /** Values of the header `Host`, with or without a port. */
+  readonly domains: readonly string[];
+  readonly routes: readonly {
+    readonly match?: { readonly prefix: string };
+    readonly route?: {
+      readonly cluster: string;
+      readonly retry_policy?: {
+        readonly retry_on: string;
+        readonly num_retries?: { readonly value: number };
+      };
+    };
+  }[];
+}
+
+export interface HttpConnectionManager {
+  readonly stat_prefix: string;
+  readonly route_config?: { readonly name: string; readonly virtual_hosts: readonly VirtualHost[] };
+  readonly http_filters: readonly Filter[];
+}
+
+/** Which HTTP a cluster speaks. */
+export interface HttpProtocolOptions {
+  readonly explicit_http_config?: {
+    readonly http_protocol_options?: Readonly<Record<string, never>>;
+    readonly http2_protocol_options?: Readonly<Record<string, never>>;
   };
 }
 
@@ -104,6 +153,12 @@ export const CLUSTER_TYPE_URL = 'type.googleapis.com/envoy.config.cluster.v3.Clu
 export const UPSTREAM_TLS_TYPE_URL =
   'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext';
 export const EXTENSION_CONFIG_TYPE_URL = 'type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig';
+export const LISTENER_TYPE_URL = 'type.googleapis.com/envoy.config.listener.v3.Listener';
+export const HTTP_MANAGER_TYPE_URL =
+  'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager';
+export const ROUTER_TYPE_URL = 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router';
+export const HTTP_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
+export const NETWORK_RBAC_TYPE_URL = 'type.googleapis.com/envoy.extensions.filters.network.rbac.v3.RBAC';
 export const HTTP_RBAC_TYPE_URL = 'type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC';
 
 const root = loadProto('xds');
@@ -116,6 +171,18 @@ export const extensionConfigMessage = messageType<TypedExtensionConfig>(
 );
 /** The config of Envoy's HTTP filter. */
 export const httpRbacMessage = messageType<{ readonly rules?: Rbac }>(root, 'federate.xds.HttpRbac');
+
+/** The config of Envoy's filter for connections. */
+export const networkRbacMessage = messageType<{ readonly rules?: Rbac; readonly stat_prefix: string }>(
+  root,
+  'federate.xds.NetworkRbac',
+);
+export const listenerMessage = messageType<Listener>(root, 'federate.xds.Listener');
+export const httpManagerMessage = messageType<HttpConnectionManager>(
+  root,
+  'federate.xds.HttpConnectionManager',
+);
+export const httpOptionsMessage = messageType<HttpProtocolOptions>(root, 'federate.xds.HttpProtocolOptions');
 
 const stream = (path: string) =>
   method({
@@ -135,5 +202,12 @@ export const clusterDiscoveryService = {
 export const extensionConfigDiscoveryService = {
   StreamExtensionConfigs: stream(
     '/envoy.service.extension.v3.ExtensionConfigDiscoveryService/StreamExtensionConfigs',
+  ),
+} as const;
+
+/** Envoy's `AggregatedDiscoveryService`, state of the world: every type on one stream. */
+export const aggregatedDiscoveryService = {
+  StreamAggregatedResources: stream(
+    '/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources',
   ),
 } as const;

@@ -6,6 +6,8 @@ import {
   extensionConfigMessage,
   HTTP_RBAC_TYPE_URL,
   httpRbacMessage,
+  NETWORK_RBAC_TYPE_URL,
+  networkRbacMessage,
   type Rbac,
   type RbacPermission,
   type RbacPrincipal,
@@ -26,9 +28,18 @@ export interface AccessFilter {
  */
 export const INBOUND_FILTERS = { deny: 'inbound-deny', allow: 'inbound-allow' } as const;
 
-/** The filter as a resource of Envoy's discovery of filter configs. */
-export function encodeAccessFilter({ name, rules }: AccessFilter): AnyMessage {
-  const typedConfig = { type_url: HTTP_RBAC_TYPE_URL, value: httpRbacMessage.encode({ rules }) };
+/**
+ * The filter as a resource of Envoy's discovery of filter configs: for HTTP requests, or for the
+ * connections of a TCP port.
+ */
+export function encodeAccessFilter(
+  { name, rules }: AccessFilter,
+  level: 'http' | 'tcp' = 'http',
+): AnyMessage {
+  const typedConfig =
+    level === 'http'
+      ? { type_url: HTTP_RBAC_TYPE_URL, value: httpRbacMessage.encode({ rules }) }
+      : { type_url: NETWORK_RBAC_TYPE_URL, value: networkRbacMessage.encode({ rules, stat_prefix: name }) };
   return {
     type_url: EXTENSION_CONFIG_TYPE_URL,
     value: extensionConfigMessage.encode({ name, typed_config: typedConfig }),

@@ -6,6 +6,8 @@ import {
   CLUSTER_TYPE_URL,
   clusterDiscoveryService,
   clusterMessage,
+  HTTP_OPTIONS,
+  httpOptionsMessage,
   type LocalityEndpoints,
   type SdsSecretConfig,
   UPSTREAM_TLS_TYPE_URL,
@@ -25,6 +27,8 @@ export interface DiscoveredService {
   readonly spiffeIds: readonly SpiffeId[];
   /** Of these the lowest priority number is used first. */
   readonly endpoints: readonly { readonly host: string; readonly port: number; readonly priority: number }[];
+  /** It speaks HTTP/2, as gRPC does. */
+  readonly isHttp2?: boolean;
 }
 
 /** Secrets of the same socket, by which Envoy makes the connection. */
@@ -36,6 +40,18 @@ export interface ConnectionSecrets {
 /** The cluster of Envoy's bootstrap that leads to the socket of SDS, as in Istio's own. */
 const SDS_CLUSTER = 'sds-grpc';
 const CONNECT_SECONDS = 5;
+
+/** Every endpoint of a priority may be left out. */
+const OUTLIERS = { consecutive_5xx: { value: 3 }, max_ejection_percent: { value: 100 } };
+
+const HTTP2 = {
+  [HTTP_OPTIONS]: {
+    type_url: `type.googleapis.com/${HTTP_OPTIONS}`,
+    get value() {
+      return httpOptionsMessage.encode({ explicit_http_config: { http2_protocol_options: {} } });
+    },
+  },
+};
 
 /** The name of a service's cluster, as Istio writes it. */
 export function clusterName({ host, port }: Pick<DiscoveredService, 'host' | 'port'>): string {
@@ -50,7 +66,7 @@ export function encodeDiscoveredService(
   service: DiscoveredService,
   { identity, validation }: ConnectionSecrets,
 ): AnyMessage {
-  const { endpoints, sni, spiffeIds } = service;
+  const { endpoints, sni, spiffeIds, isHttp2 = false } = service;
   const name = clusterName(service);
   const tls = upstreamTlsMessage.encode({
     common_tls_context: {
@@ -68,6 +84,9 @@ export function encodeDiscoveredService(
     name,
     type: endpoints.every(({ host }) => isIP(host) !== 0) ? 'STATIC' : 'STRICT_DNS',
     connect_timeout: { seconds: CONNECT_SECONDS, nanos: 0 },
+    // Else an endpoint that cannot be reached is never left for one of the next priority.
+    ...(endpoints.length > 1 ? { outlier_detection: OUTLIERS } : {}),
+    ...(isHttp2 ? { typed_extension_protocol_options: HTTP2 } : {}),
     transport_socket: {
       name: 'envoy.transport_sockets.tls',
       typed_config: { type_url: UPSTREAM_TLS_TYPE_URL, value: tls },

@@ -29,6 +29,7 @@ export { WorkloadApiError, type WorkloadApiErrorCode } from './errors.ts';
 export { type FetchedJwtSvid, fetchJwtSvids, type JwtSvidQuery } from './fetch-jwt-svids.ts';
 export { FittedTrust, type UnservedSince } from './fit-bundles.ts';
 export { HealthService } from './health-service.ts';
+export { filterNames, serviceResources } from './service-resources.ts';
 export { SdsClient } from './sds-client.ts';
 export { type SdsAcknowledgement, SdsServer } from './sds-server.ts';
 export { createSdsSvidSource } from './sds-svid-source.ts';

@@ -1,4 +1,4 @@
-import { type ServerDuplexStream, status } from '@grpc/grpc-js';
+import { status } from '@grpc/grpc-js';
 import type { DiscoveryRequest, DiscoveryResponse } from '../grpc/index.ts';
 import { versionOf } from './encoded-secret.ts';
 import {
@@ -10,6 +10,16 @@ import {
   type Subscription,
 } from './sds-stream.ts';
 
+/** What a stream needs of a call. Of a call with several types, each type has such a part. */
+export interface DiscoveryCall {
+  on(event: 'data', listener: (request: DiscoveryRequest) => void): unknown;
+  on(event: 'drain', listener: () => void): unknown;
+  /** False where the caller does not read: then `drain` comes later. */
+  write(response: DiscoveryResponse): boolean;
+  emit(event: 'error', error: Error): unknown;
+  end(): void;
+}
+
 /**
  * `StreamSecrets` and its like for other types: every response holds all resources of the stream, and
  * every request all wanted names.
@@ -17,14 +27,14 @@ import {
 export class StateOfTheWorldStream implements SdsStream {
   readonly subscriptions = new Map<string, Subscription>();
   nodeId = '';
-  readonly #call: ServerDuplexStream<DiscoveryRequest, DiscoveryResponse>;
+  readonly #call: DiscoveryCall;
   readonly #parts: SdsStreamParts;
   #nonce = 0;
   /** A proxy that never named a secret gets them all, as from SPIRE's agent. */
   #everything = true;
   #blocked = false;
 
-  constructor(call: ServerDuplexStream<DiscoveryRequest, DiscoveryResponse>, parts: SdsStreamParts) {
+  constructor(call: DiscoveryCall, parts: SdsStreamParts) {
     this.#call = call;
     this.#parts = parts;
     call.on('data', (request: DiscoveryRequest) => this.#request(request));

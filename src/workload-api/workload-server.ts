@@ -1,11 +1,15 @@
+import { CLUSTER_TYPE_URL, EXTENSION_CONFIG_TYPE_URL, LISTENER_TYPE_URL } from '../grpc/index.ts';
 import type { SvidSource } from '../mtls/index.ts';
 import { type Clock, keepSocket, type Log, type Metrics } from '../platform/index.ts';
 import { createNobodysRoot, currentPart, type TrustBundle } from '../spiffe/index.ts';
+import { AggregatedDiscovery, type AggregatedType } from './aggregated-discovery.ts';
 import { FittedTrust, type Unserved, type UnservedSince } from './fit-bundles.ts';
 import { HealthService } from './health-service.ts';
 import { NarrowedAnchors } from './narrowed-anchors.ts';
 import { type SdsProxySecret, SdsServer } from './sds-server.ts';
 import { type OpenStreams, SpiffeWorkloadApi } from './spiffe-workload-api.ts';
+import type { NamedResources } from './discovery-service.ts';
+import { closedFilter, type ServiceResources } from './service-resources.ts';
 import { TrustSecrets } from './trust-secrets.ts';
 import type { SdsEvent } from './sds-stream.ts';
 import { isSameState, type WorkloadState } from './workload-state.ts';
@@ -16,6 +20,8 @@ export interface WorkloadServerOptions {
   readonly foreign: () => readonly TrustBundle[];
   /** The SVID that every caller gets; left out: none. */
   readonly svid?: SvidSource;
+  /** What proxies learn about services over ADS; left out: nothing. */
+  readonly services?: () => ServiceResources;
   /** Streams of each method at once, and connections at once. */
   readonly maxStreams: number;
   readonly clock: Clock;
@@ -38,6 +44,7 @@ export class WorkloadServer {
   readonly #sds: SdsServer;
   readonly #api: SpiffeWorkloadApi;
   readonly #health: HealthService;
+  readonly #discovery: AggregatedDiscovery | undefined;
   readonly #fitted: FittedTrust;
   readonly #anchors = new NarrowedAnchors();
   readonly #unfollow: (() => void) | undefined;
@@ -50,16 +57,17 @@ export class WorkloadServer {
   #again = false;
 
   constructor(options: WorkloadServerOptions) {
-    const { clock, log, metrics, maxStreams, svid } = options;
+    const { clock, log, metrics, maxStreams, svid, services } = options;
     this.#options = options;
     this.#fitted = new FittedTrust({ clock, log });
     this.#api = new SpiffeWorkloadApi({ state: () => this.#state, clock, maxStreams });
     this.#health = new HealthService({ serving: () => this.#state.own !== undefined, maxStreams });
+    this.#discovery = services && new AggregatedDiscovery({ types: typesOf(services), maxStreams, log });
     this.#sds = new SdsServer({
       secrets: (name) => this.#secrets?.get(name),
       everyName: () => this.#secrets?.names() ?? [],
       observe: createSdsObserver(metrics),
-      beside: [this.#api, this.#health],
+      beside: [this.#api, this.#health, ...(this.#discovery ? [this.#discovery] : [])],
       maxStreams,
       log,
     });
@@ -92,6 +100,11 @@ export class WorkloadServer {
     const refreshing = this.#refresh();
     this.#refreshing = refreshing;
     return refreshing;
+  }
+
+  /** Sends what proxies learn about services, because it may be something else now. */
+  servicesChanged(): void {
+    this.#discovery?.pushChanged();
   }
 
   /**
@@ -163,6 +176,25 @@ export class WorkloadServer {
 function currentOwn(own: TrustBundle, now: Date): TrustBundle {
   const part = currentPart(own, now);
   return part.x509Authorities.length === 0 ? own : part;
+}
+
+/** Clusters come first: a listener names them. */
+function typesOf(services: () => ServiceResources): readonly AggregatedType[] {
+  const named = (typeUrl: string, resources: () => NamedResources) => ({
+    typeUrl,
+    resource: (name: string) => resources().get(name),
+    everyName: () => [...resources().keys()],
+  });
+  return [
+    { ...named(CLUSTER_TYPE_URL, () => services().clusters), isComplete: true },
+    { ...named(LISTENER_TYPE_URL, () => services().listeners), isComplete: true },
+    {
+      ...named(EXTENSION_CONFIG_TYPE_URL, () => services().filters),
+      isComplete: false,
+      // A proxy keeps a filter that is not sent any more, so a service that is gone gets another one.
+      resource: (name) => services().filters.get(name) ?? closedFilter(name),
+    },
+  ];
 }
 
 /** Counts the messages to proxies and their answers. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { path } from '../fields.ts';
+import { listenAddress, path } from '../fields.ts';
 
 /** `workload_api` of an agent. */
 export const workloadApi = z
@@ -18,6 +18,11 @@ export const workloadApi = z
       .default(false)
       .describe(
         "Gives the agent's own X509-SVID, private key included, to every client of the socket, as `default` and in `FetchX509SVID`. For a single proxy that is to have it; not with `access: everyone`.",
+      ),
+    outbound_listen: listenAddress()
+      .optional()
+      .describe(
+        'Where an Envoy of this socket (ADS) takes plain HTTP of its workload for imported services, by their host names; on loopback. Left out: clusters only.',
       ),
     max_streams: z
       .int()
