@@ -3,6 +3,9 @@ import type { AgentConfig, LoadedConfig } from '../../config/index.ts';
 import type { Finding } from '../../mesh-adapters/index.ts';
 import type { Clock } from '../../platform/index.ts';
 
+/** How long one endpoint may take to answer. */
+export const FETCH_MS = 5000;
+
 /** How the agent answered on its admin socket. */
 export interface AgentAnswers {
   /** Undefined from an agent that is too old to say it. */
