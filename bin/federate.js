@@ -6,6 +6,8 @@ const major = Number(process.versions.node.split('.')[0]);
 const source = new URL('../src/cli/main.ts', import.meta.url);
 const dist = new URL('../dist/', import.meta.url);
 const LONG_RUNNING = new Set(['agent', 'gateway', 'sidecar', 'simulate']);
+/** The versions of Node.js whose V8 was seen to take the flags below at run time. Node.js promises it for none. */
+const QUIET_START = [24, 25, 26];
 
 /** The first file of dist/ that is missing or has another size than the build wrote; undefined where all are there. */
 function brokenFile() {
@@ -29,11 +31,13 @@ if (major < 24) {
 } else {
   // A checkout runs its sources. A package has JavaScript only, because Node strips no types under node_modules.
   const isCheckout = existsSync(source);
-  // A start runs most code once and makes much garbage. V8 compiles and enlarges a part of the heap for it, and an idle process would keep
-  // a sixth of its memory for that. platform/engine-tuning.ts turns both on again when the process is ready.
-  if (LONG_RUNNING.has(process.argv[2] ?? ''))
+  // A start runs most code once and makes much garbage. V8 compiles and enlarges a part of the heap for it, and a process that has just
+  // started would keep a sixth of its memory for that. platform/engine-tuning.ts turns both on again when the process is ready.
+  if (LONG_RUNNING.has(process.argv[2] ?? '') && QUIET_START.includes(major)) {
     for (const flag of ['--no-opt', '--no-maglev', '--semi-space-growth-factor=1'])
       process.getBuiltinModule('node:v8').setFlagsFromString(flag);
+    globalThis[Symbol.for('federate.quiet-start')] = true;
+  }
   const broken = isCheckout ? undefined : brokenFile();
   if (broken === undefined) {
     const { main } = await import((isCheckout ? source : new URL('cli.js', dist)).href);
