@@ -71,7 +71,7 @@ function wrap(sink: Sink, threshold: { readonly level: LogLevel }): Log {
   };
 }
 
-/** How deep in a field names are brought into form; deeper ones stay as they are. */
+/** How deep in a field names are converted; deeper ones stay as they are. */
 const DEPTH = 4;
 
 /**

@@ -80,7 +80,7 @@ describe('federate list and show', () => {
     expect(show).not.toContain('<trust domain>');
   });
 
-  it('says how old the word of the other side is, and that it is silent since', async () => {
+  it('says how old the report of the other side is, and that it is silent since', async () => {
     const heard = (minutes: number | null) =>
       printed({
         theirSide: () => ({
@@ -89,8 +89,10 @@ describe('federate list and show', () => {
           last_heard_at: minutes === null ? null : ago(minutes),
         }),
       });
-    expect((await heard(2)).show).toMatch(/said so first 5d.* ago \(.*\), last \S+ ago$/m);
-    expect((await heard(120)).show).toContain('it has said nothing since, so it may have ended');
+    expect((await heard(2)).show).toMatch(/first reported this 5d.* ago \(.*\), last \S+ ago$/m);
+    expect((await heard(120)).show).toContain(
+      'it has reported nothing since, so the relationship may have ended',
+    );
     expect((await heard(null)).show).not.toContain('nothing since');
   });
 });

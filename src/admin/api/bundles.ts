@@ -108,7 +108,7 @@ const setBundle = z
 
 const bundleSet = z
   .object({ trust_domain: trustDomain, version: count, poll: refreshed })
-  .meta({ id: 'BundleSet', description: 'What was set, and what the poll right after it brought.' });
+  .meta({ id: 'BundleSet', description: 'What was set, and the outcome of the poll right after it.' });
 export type BundleSetDocument = Document<typeof bundleSet>;
 
 const versionNumber = z.coerce

@@ -75,7 +75,7 @@ const decided = z
         code: z.string().nullable(),
         message: z.string().nullable(),
       })
-      .describe('What the poll that followed brought.'),
+      .describe('The outcome of the poll that followed.'),
   })
   .meta({ id: 'Decided', description: 'What was decided.' });
 export type DecidedDocument = Document<typeof decided>;

@@ -162,7 +162,7 @@ function textOfTheirSide(
     return `seems to have ended its relationship with us, noticed ${since(at, now)} ago (${view.at(at)}) [peer-dropped-us]; ${hintFor('peer-dropped-us', name) ?? ''}`;
   const age = heard === null ? '' : `, last ${since(heard, now)} ago`;
   const isOld = heard !== null && now.getTime() - Date.parse(heard) > SILENCE_MS;
-  return `holds a relationship with us: it said so first ${since(at, now)} ago (${view.at(at)})${age}${isOld ? '; it has said nothing since, so it may have ended' : ''}`;
+  return `holds a relationship with us: it first reported this ${since(at, now)} ago (${view.at(at)})${age}${isOld ? '; it has reported nothing since, so the relationship may have ended' : ''}`;
 }
 
 /** How much of what is held counts. */

@@ -33,7 +33,7 @@ export type SidecarErrorCode =
   | 'rate-limited'
   /** As many requests wait for a connection as may wait. */
   | 'max-pending-reached'
-  /** The control plane has not said yet which services and rules there are. */
+  /** The control plane has not reported its services and rules yet. */
   | 'mesh-silent'
   /** The service ends soon, and takes no new requests. */
   | 'service-draining'

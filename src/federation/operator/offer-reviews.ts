@@ -38,7 +38,7 @@ export interface WaitingOffer {
 /** Who decides about an offer, and why. */
 type By = Pick<RejectedOffer, 'actor' | 'reason'>;
 
-/** What a decision was about, and what the poll after it brought. */
+/** What a decision was about, and the outcome of the poll after it. */
 interface Decided {
   readonly digest: string;
   readonly outcome: RefreshOutcome;

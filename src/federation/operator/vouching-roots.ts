@@ -17,8 +17,8 @@ export interface VouchingParts {
 
 /**
  * Gives `reported` with only those roots that count here and were held long enough to vouch for a
- * takeover of the relationship (`vouchingKeys`); undefined where there is none. A root that a
- * recent poll brought may be the attacker's own. Rejects with `StoreError`.
+ * takeover of the relationship (`vouchingKeys`); undefined where there is none. A root that came
+ * with a recent poll may be the attacker's own. Rejects with `StoreError`.
  */
 export async function vouchingRoots(
   parts: VouchingParts,

@@ -53,7 +53,7 @@ export function overlapLeadMs(
 
 /**
  * The held keys that `bundle` has as well and that vouch for it: held for the lead time without a
- * gap, or brought by the bootstrap or an operator. Pure. A root that has ended or is not valid yet
+ * gap, or given by the bootstrap or an operator. Pure. A root that has ended or is not valid yet
  * vouches for nothing, and neither does a key that is distrusted.
  */
 export function vouchingKeys(

@@ -19,7 +19,7 @@ import { enforcedPolicy, fittingRules, type KeptRule, rulesByService } from './p
 import { readDeclaredService } from './service-document.ts';
 import type { OwnerSettings } from './settings.ts';
 
-/** What a peer told us that it does with our services. */
+/** What a peer reported about its use of our services. */
 export interface PeerUse {
   /** The sequence of the catalogue that it has. */
   readonly sequence: number;

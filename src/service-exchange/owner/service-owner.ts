@@ -148,7 +148,7 @@ export class ServiceOwner {
       try {
         await this.settle();
       } catch (error) {
-        log.error('the exports could not be brought up to date', { error });
+        log.error('the exports could not be updated', { error });
       }
       await pause(clock, this.#nextMs(), AbortSignal.any([signal, this.#wake.signal]));
     }

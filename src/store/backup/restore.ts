@@ -137,7 +137,7 @@ async function factsOf(file: string, draft: string): Promise<StoreFacts> {
   }
 }
 
-/** An error about a store, said of the backup. */
+/** An error about a store, as an error about the backup. */
 function asBackup(file: string, error: unknown): unknown {
   if (!(error instanceof StoreError)) return error;
   const refuse = (code: 'backup-missing' | 'backup-not-a-backup' | 'backup-damaged', why: string) =>

@@ -90,7 +90,7 @@ export class MeshDiscovery implements AccessSource {
     if (!this.#services.answered)
       return {
         code: 'mesh-silent',
-        message: `the control plane has not said yet which services there are, so ${name} is not known`,
+        message: `the control plane has not reported its services yet, so ${name} is not known`,
       };
     if (found.length > 0)
       return {
