@@ -3,6 +3,7 @@ import { doctorChecks } from '../kubernetes/doctor-checks.ts';
 import { API_SERVER, withEtcd } from '../kubernetes/executables.ts';
 import { failureChecks } from '../kubernetes/failure-checks.ts';
 import { istioChecks } from '../kubernetes/istio-checks.ts';
+import { istioServicesChecks } from '../kubernetes/istio-services-checks.ts';
 import { kumaChecks } from '../kubernetes/kuma-checks.ts';
 import { linkerdChecks } from '../kubernetes/linkerd-checks.ts';
 import { firstLineOf, type InteropProgram } from '../support/program.ts';
@@ -16,6 +17,7 @@ export const kubeApiserver: InteropProgram = {
   prepare: withEtcd,
   checks: [
     ...istioChecks,
+    ...istioServicesChecks,
     ...linkerdChecks,
     ...kumaChecks,
     ...clusterTrustBundleChecks,

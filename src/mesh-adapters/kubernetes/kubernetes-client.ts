@@ -106,7 +106,7 @@ export class KubernetesClient {
     how: WriteMode = 'write',
   ): Promise<KubernetesObject> {
     const value = await this.#json('POST', collection.path, MODES[how], signal, object);
-    return parseKubernetesObject(value, collection.kind);
+    return parseKubernetesObject(how === 'try' ? withVersion(value) : value, collection.kind);
   }
 
   /**
@@ -263,6 +263,12 @@ export class KubernetesClient {
 /** Reads the message of a `Status` object; empty for another body. */
 function messageOf(body: Buffer): string {
   return readIfPossible(STATUS, body.toString('utf8'))?.message ?? '';
+}
+
+/** An object that was only tried has no version, because it was not stored. */
+function withVersion(value: unknown): unknown {
+  const object = Object(value) as { readonly metadata?: unknown };
+  return { ...object, metadata: { resourceVersion: '', ...Object(object.metadata) } };
 }
 
 function itemPath({ path }: KubernetesCollection, name: string): string {

@@ -253,9 +253,10 @@ export class FakeApiServer {
     const metadata = {
       ...sent.metadata,
       ...(namespace !== undefined && { namespace }),
-      resourceVersion: dryRun ? String(this.#version) : this.#next(),
+      ...(!dryRun && { resourceVersion: this.#next() }),
     };
     const object = { ...sent, metadata };
+    // What is only tried gets no version.
     if (!dryRun) this.#store(path, 'ADDED', object);
     response.writeHead(201).end(JSON.stringify(object));
   }
