@@ -30,6 +30,7 @@ export type {
   WarningDocument,
 } from './api/fields.ts';
 export type * from './api/history.ts';
+export type * from './api/imports.ts';
 export type * from './api/invitations.ts';
 export type * from './api/offers.ts';
 export type * from './api/refresh.ts';

@@ -31,7 +31,9 @@ export function logOperatorActions(log: Log): MiddlewareHandler {
 /** Whom it is about, by the path or by the body, where it is about one trust domain. */
 async function trustDomainOf(context: Context): Promise<string | null> {
   try {
-    const named = /^\/v1\/(?:relationships|bundles|offers)\/([^/]+)/.exec(context.req.path)?.[1];
+    const named = /^\/v1\/(?:relationships|bundles|offers|waiting-lists)\/([^/]+)/.exec(
+      context.req.path,
+    )?.[1];
     if (named !== undefined) return decodeURIComponent(named).slice(0, MAX_PATH_CHARACTERS);
     const body: unknown = await context.req.json();
     const isNamed = typeof body === 'object' && body !== null && 'trust_domain' in body;

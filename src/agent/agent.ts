@@ -52,8 +52,7 @@ import { Resources } from './resources.ts';
 import { Reconciliation, type Served } from './reconciliation.ts';
 import { rememberHolding, Rotation } from './rotation.ts';
 import { createRotationMetrics } from './rotation-metrics.ts';
-import { ServicePublisher } from './service-publisher.ts';
-import { NO_SERVICES } from './service-wants.ts';
+import { createServiceExchange } from './service-exchange.ts';
 import { anyExtension, createSignedBundles } from './signed-bundles.ts';
 import { StoreHealth } from './store-health.ts';
 import { createWorkloadApi } from './workload-api.ts';
@@ -144,6 +143,7 @@ async function connectParts(
     log,
   });
   const own = () => ownBundle.current;
+  const ownName = () => own()?.trustDomain;
   const auditStreams = new AuditStreams(config.audit, context, {
     store,
     trustDomain: () => own()?.trustDomain ?? config.trust_domain,
@@ -171,7 +171,7 @@ async function connectParts(
   federation.held.onChange((trustDomain, bundle) => observations.changed(trustDomain, bundle !== undefined));
   const relationshipWith = (trustDomain: TrustDomain) => federation.peers.find(trustDomain)?.relationship;
   const holdings = new PeerHoldings({
-    ownTrustDomain: () => own()?.trustDomain,
+    ownTrustDomain: ownName,
     relationshipWith,
     bundles: federation.bundles,
     clock,
@@ -202,17 +202,24 @@ async function connectParts(
     onRequest: (seen) => holdings.note(seen),
     onServed: (address, tag) => holdings.noteServed(address, tag),
   });
-  endpoint.extend(anyExtension([invitations.reception, observations.reception, signedBundles.extension]));
   const adapter = createMeshAdapter(
     config,
     context,
-    peerEndpoints({ relationshipWith, bundles: federation.bundles }, () => own()?.trustDomain),
+    peerEndpoints({ relationshipWith, bundles: federation.bundles }, ownName),
   );
   const foreignTrust = new ForeignTrust(adapter, federation, store, context, stopping.signal);
-  const servicePublisher = new ServicePublisher(
-    { adapter, wants: NO_SERVICES, own: () => own()?.trustDomain, store },
+  const services = createServiceExchange(
+    loaded,
+    { store, federation, holdings, adapter, own: ownName, signer, stopping: stopping.signal },
     context,
-    stopping.signal,
+  );
+  endpoint.extend(
+    anyExtension([
+      invitations.reception,
+      observations.reception,
+      signedBundles.extension,
+      ...services.extensions,
+    ]),
   );
   const gateway = await createFederationGateway(config, ownBundle, federation.bundles, context);
   const workloadApi = createWorkloadApi(
@@ -244,6 +251,7 @@ async function connectParts(
   ownTrust.onTaken((trust) => void rotation.observe(trust));
   federation.bundles.onChange((trustDomain) => {
     foreignTrust.compare();
+    services.trustChanged(trustDomain);
     gateway?.trustChanged();
     workloadApi?.trustChanged();
     // A distrust of one of our own keys has begun or ended.
@@ -267,7 +275,7 @@ async function connectParts(
   });
   attention.add('own certificates', () => ownCertificates.warnings());
   attention.add('trust without a record', () => foreignTrust.unrecorded.warnings());
-  attention.add('services', () => servicePublisher.warnings());
+  attention.add('services', () => services.warnings());
   attention.add('own trust', () => ownTrust.warnings());
   attention.add('sockets', () => [...(workloadApi?.warnings() ?? []), ...(gateway?.warnings() ?? [])]);
   attention.add('store', () => health.warnings());
@@ -330,6 +338,7 @@ async function connectParts(
     ...offerHandlers(federation),
     ...distrustedHandlers({ config, federation, ownBundle, foreignTrust, rotation }),
     ...invitationHandlers(invitations),
+    ...services.handlers,
     ...rotationHandlers({ rotation, own }),
     ...signedBundleHandlers({ signedBundles, own, svid }),
     ...unrecordedTrustHandlers(foreignTrust),
@@ -376,7 +385,7 @@ async function connectParts(
     partOf('own certificates', ownCertificates),
     { name: 'mesh adapter', stop: () => adapter.stop() },
     partOf('foreign trust', foreignTrust),
-    partOf('services', servicePublisher),
+    ...services.parts,
     ...(gateway ? [partOf('federation gateway', gateway)] : []),
     partOf('rotation', rotation),
     ...(workloadApi ? [partOf('workload API', workloadApi)] : []),

@@ -8,6 +8,15 @@ const HINTS: Readonly<Record<string, string>> = {
   'already-federated':
     'see it with "federate show <trust domain>"; a new invitation renews it only if we have held one of its roots for federation.overlap_lead; otherwise run "federate remove" first',
   'not-federated': '"federate list" shows all relationships',
+  'services-off': 'add "services: {}" to the config of the agent, and start it again; docs/services.md',
+  'service-not-offered': '"federate service offers" shows what the peer offers, and how asking it went',
+  'not-imported': '"federate service offers" shows what is imported, and under which name',
+  'import-alias-needed': 'give the peer a label with --as, or give --name a whole name',
+  'import-name-taken': 'give it another name with --name, or the peer another label with --as',
+  'import-name-invalid':
+    'choose a host name of lower-case labels with --name, not one of a cluster or a local network',
+  'import-sni-taken':
+    'ask the owner for another SNI (services.sni_suffix in its config), or drop the other one',
   'own-trust-domain': 'name the peer\'s trust domain; "federate status" shows our own',
   'identity-missing':
     'give the agent an SVID: endpoint.svid with https_spiffe, or "identity" (files, an SDS socket or a Workload API) next to an https_web endpoint; then try again. Without an SVID, federate by pin: "federate add --help"',

@@ -22,6 +22,7 @@ import { reviewCommand } from './commands/review.ts';
 import { removeCommand } from './commands/remove.ts';
 import { rotateCommand } from './commands/rotate.ts';
 import { rotationCommand } from './commands/rotation.ts';
+import { serviceCommand } from './commands/service.ts';
 import { storeCommand } from './commands/store.ts';
 import { statusCommand } from './commands/status.ts';
 import { verifyCommand } from './commands/verify.ts';
@@ -119,7 +120,7 @@ const GROUPS: readonly (readonly [heading: string, verbs: readonly AddVerb[]])[]
       exportConfigCommand,
     ],
   ],
-  ['Services:', [accessCommand]],
+  ['Services:', [serviceCommand, accessCommand]],
   ['History:', [historyCommand, storeCommand]],
   ['Processes:', [processCommands, rotateCommand, adminCommand]],
 ];

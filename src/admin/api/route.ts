@@ -50,6 +50,7 @@ export const NOT_FOUND_CODES: ReadonlySet<string> = new Set([
   'no-such-version',
   'no-such-invitation',
   'no-unrecorded-trust',
+  'not-imported',
 ]);
 
 /** The error codes that answer 400: the request itself is wrong. */

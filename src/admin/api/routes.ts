@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import { bundleRoutes } from './bundles.ts';
 import { distrustedRoutes } from './distrusted.ts';
 import { historyRoutes } from './history.ts';
+import { importRoutes } from './imports.ts';
 import { invitationRoutes } from './invitations.ts';
 import { offerRoutes } from './offers.ts';
 import { openapiRoutes } from './openapi.ts';
@@ -27,6 +28,7 @@ export const routes = {
   ...offerRoutes,
   ...distrustedRoutes,
   ...invitationRoutes,
+  ...importRoutes,
   ...rotationRoutes,
   ...signedBundleRoutes,
   ...unrecordedTrustRoutes,

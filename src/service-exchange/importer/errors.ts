@@ -3,6 +3,7 @@ import { CodedError } from '../../errors/index.ts';
 /**
  * Why something about imports was refused.
  *
+ * - `services-off` the config of the agent has no section `services`
  * - `not-federated` there is no relationship with this trust domain
  * - `service-not-offered` the peer does not offer this service to us now
  * - `not-imported` nothing of this name or ID is imported
@@ -14,6 +15,7 @@ import { CodedError } from '../../errors/index.ts';
  * - `offer-changed` the waiting catalogue is another one than the named one
  */
 export type ImportErrorCode =
+  | 'services-off'
   | 'not-federated'
   | 'service-not-offered'
   | 'not-imported'

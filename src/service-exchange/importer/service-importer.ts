@@ -189,6 +189,7 @@ export class ServiceImporter {
    */
   async ask(trustDomain?: TrustDomain): Promise<void> {
     if (trustDomain !== undefined && !this.#relationshipWith(trustDomain)) throw notFederated(trustDomain);
+    this.peersChanged();
     const polls = [...this.#polls].filter(([name]) => trustDomain === undefined || name === trustDomain);
     await Promise.all(polls.map(([, { poll }]) => poll.ask(this.#stopping.signal)));
   }
@@ -247,6 +248,7 @@ export class ServiceImporter {
       this.#timer = new AbortController();
       await pause(clock, Math.min(ms, LOOK_EVERY_MS), AbortSignal.any([signal, this.#timer.signal]));
       if (signal.aborted) return;
+      this.peersChanged();
       this.settle();
       await this.#work;
     }
