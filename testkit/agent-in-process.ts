@@ -25,17 +25,20 @@ export class AgentInProcess implements AsyncDisposable {
   readonly #ports: readonly number[];
   #failure: StoreError | undefined;
 
-  private constructor(ca: TestCa, ports: readonly number[]) {
+  readonly #more: object;
+
+  private constructor(ca: TestCa, ports: readonly number[], more: object) {
     this.ca = ca;
     this.#ports = ports;
+    this.#more = more;
     const socketPath = this.folder.file('admin.sock');
     this.admin = createAdminClient({ socketPath, operator: 'test', timeoutMs: 20_000 });
   }
 
-  /** Starts one and waits until it is ready. */
-  static async start(): Promise<AgentInProcess> {
+  /** Starts one and waits until it is ready. `more` is added to its config. */
+  static async start(more: object = {}): Promise<AgentInProcess> {
     const ca = await createTestCa({ trustDomain: 'a.example', ...LONG });
-    const world = new AgentInProcess(ca, await freePorts(2));
+    const world = new AgentInProcess(ca, await freePorts(2), more);
     const leaf = await ca.issueLeaf({ path: '/federate', ...LONG });
     world.writeRoots(ca);
     writeFileSync(world.folder.file('svid.pem'), leaf.certPem);
@@ -109,6 +112,7 @@ export class AgentInProcess implements AsyncDisposable {
         svid: { certificate_file: file('svid.pem'), key_file: file('svid.key') },
       },
       workload_api: { socket: file('workload.sock') },
+      ...this.#more,
     });
   }
 

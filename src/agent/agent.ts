@@ -213,18 +213,12 @@ async function connectParts(
     { store, federation, holdings, adapter, own: ownName, signer, stopping: stopping.signal },
     context,
   );
-  endpoint.extend(
-    anyExtension([
-      invitations.reception,
-      observations.reception,
-      signedBundles.extension,
-      ...services.extensions,
-    ]),
-  );
+  const extensions = [invitations.reception, observations.reception, signedBundles.extension];
+  endpoint.extend(anyExtension([...extensions, ...services.extensions]));
   const gateway = await createFederationGateway(config, ownBundle, federation.bundles, context);
   const workloadApi = createWorkloadApi(
     config,
-    { own, foreign: () => federation.bundles.list(), svid, wants: NO_SERVICES, metrics },
+    { own, foreign: () => federation.bundles.list(), svid, wants: services.wants, metrics },
     context,
   );
   const rotation = new Rotation({
@@ -260,6 +254,7 @@ async function connectParts(
         .reconsider()
         .catch((error: unknown) => log.error('our own bundle was not published again', { error }));
   });
+  services.onChange(() => workloadApi?.servicesChanged());
   addAttentionSources(attention, {
     federation,
     foreignTrust,

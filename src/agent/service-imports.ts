@@ -118,8 +118,8 @@ export class ServiceImports {
   /** Another bundle of this trust domain counts, or none. */
   trustChanged(trustDomain: TrustDomain): void {
     this.importer.trustChanged(trustDomain);
-    // A declared import may have a relationship now.
-    if (this.desk.conflicts.length > 0) this.declareAgain();
+    // A declared import may have a relationship now, or none.
+    this.declareAgain();
   }
 
   /** What the config file declares is another thing now. */

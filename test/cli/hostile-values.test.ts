@@ -44,6 +44,49 @@ const bundle = {
   jwt_key_ids: ['k1'],
   document: '{"keys": []}',
 };
+const servicePort = { name: 'http', port: 80, protocol: 'http', server_first: false, sni: 'info.b.example' };
+const serviceOffers = {
+  trust_domain: 'b.example',
+  sequence: 7,
+  received_at: AT,
+  expires_at: AT,
+  services: [
+    {
+      service: 'info',
+      state: 'serving',
+      spiffe_ids: ['spiffe://b.example/info'],
+      ports: [servicePort],
+      may_call: ['spiffe://a.example/x'],
+      imported_as: 'info.b.federated',
+    },
+  ],
+  last_answer: { at: AT, outcome: 'refused', code: 'c', message: 'm' },
+};
+const imported = {
+  name: 'info.b.federated',
+  service: 'info',
+  trust_domain: 'b.example',
+  state: 'serving',
+  reason: { code: 'c', message: 'm' },
+  namespaces: ['x'],
+  spiffe_ids: ['spiffe://b.example/info'],
+  ports: [servicePort],
+  since: AT,
+  drain_until: AT,
+  actor: 'operator:ann',
+  in_mesh: { state: 'written', code: 'c', message: 'm' },
+};
+const waitingList = {
+  trust_domain: 'b.example',
+  status: 'waiting',
+  changes: [{ code: 'identity-change', service: 'info', message: 'm' }],
+  sequence: 8,
+  digest: HEX,
+  held_sequence: 7,
+  since: AT,
+  last_seen: AT,
+  services: ['info'],
+};
 const incident = {
   began_at: AT,
   last_at: AT,
@@ -273,6 +316,11 @@ const VERBS: readonly (readonly [words: readonly string[], answers: Readonly<Rec
     },
   ],
   [['history', 'heads', 'b.example'], { 'GET /v1/history/heads': [head] }],
+  [['service', 'offers'], { 'GET /v1/service-offers': [serviceOffers] }],
+  [['service', 'offers', 'b.example'], { 'GET /v1/service-offers/b.example': serviceOffers }],
+  [['service', 'import', 'info', '--from', 'b.example'], { 'POST /v1/imports': imported }],
+  [['service', 'drop', 'info'], { 'POST /v1/dropped-imports': imported }],
+  [['service', 'review'], { 'GET /v1/waiting-lists': [waitingList] }],
   [['review'], { 'GET /v1/offers': review }],
   [['review', 'b.example'], { 'GET /v1/offers/b.example': review }],
   [

@@ -40,7 +40,7 @@ it('federate --help has its groups in the order in which a newcomer needs them',
     'Processes',
   ]);
   const firsts = all.map(({ rows }) => rows[0]?.name.split(' ')[0]);
-  expect(firsts).toEqual(['demo', 'invite', 'review', 'access', 'history', 'agent']);
+  expect(firsts).toEqual(['demo', 'invite', 'review', 'service', 'history', 'agent']);
 });
 
 it('docs/cli.md lists the commands as "federate --help" does (npm run docs writes it)', async () => {

@@ -34,19 +34,19 @@ looks like a peer that exchanges no services.
 
 Examples:
   $ federate service offers
-  $ federate service offers b.example --output json | jq -r ".[].services[].service"`,
+  $ federate service offers b.example --output json | jq -r ".services[].service"`,
     )
     .action(async (name: string | undefined, options: AgentOptions) => {
       const agent = agentFor(options);
-      const offers =
-        name === undefined
-          ? await agent.call('GET /v1/service-offers')
-          : [
-              await agent.call('GET /v1/service-offers/{trust_domain}', {
-                params: { trust_domain: name },
-              }),
-            ];
-      terminal.result(offers, (view) => textOfOffers(offers, view));
+      if (name === undefined) {
+        const all = await agent.call('GET /v1/service-offers');
+        terminal.result(all, (view) => textOfOffers(all, view));
+        return;
+      }
+      const one = await agent.call('GET /v1/service-offers/{trust_domain}', {
+        params: { trust_domain: name },
+      });
+      terminal.result(one, (view) => textOfPeer(one, view));
     });
 }
 
