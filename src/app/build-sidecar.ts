@@ -15,8 +15,8 @@ import { defined, given } from '../objects/index.ts';
 const STOP_MS = 3000;
 
 /**
- * Builds the proxy of a workload. Rejects with `WorkloadApiError` `endpoint-address-…`; its start
- * rejects with `MtlsError`, `SidecarError`.
+ * Builds the proxy of a workload. Rejects with `WorkloadApiError` `endpoint-address-…` and
+ * `SidecarError` `signing-key-unusable`; its start rejects with `MtlsError`, `SidecarError`.
  */
 export async function buildSidecar(
   { config }: LoadedConfig<SidecarConfig>,
@@ -27,15 +27,17 @@ export async function buildSidecar(
   const policy = given(config.inbound?.policy, (file) => new PolicyFile({ ...file, ...context }));
   const byMesh = config.inbound?.allow === 'mesh' ? discovery : undefined;
   const rules = [byMesh, policy].filter((source) => source !== undefined);
+  const inbound = await given(config.inbound, (each) => inboundOptions(each, allOf(rules), context));
+  const outbound = await Promise.all(
+    config.outbound.map((each) => outboundOptions(each, discovery, context)),
+  );
   const sidecar = new Sidecar({
     ...context,
     metrics,
     supply: supplyOf(config, context),
     sources: [discovery, policy].filter((source) => source !== undefined),
-    ...defined({
-      inbound: given(config.inbound, (inbound) => inboundOptions(inbound, allOf(rules))),
-    }),
-    outbound: config.outbound.map((outbound) => outboundOptions(outbound, discovery)),
+    ...defined({ inbound }),
+    outbound,
     accessLog: config.access_log,
     traceContext: config.trace_context,
     drainMs: config.drain_timeout,

@@ -3,24 +3,47 @@ import {
   type AccessSource,
   fixedUpstream,
   type InboundOptions,
+  loadRequestSigner,
+  loadRequestVerifier,
   type MeshDiscovery,
   type OutboundOptions,
   type Timeouts,
   type UpstreamSource,
 } from '../demonstration/sidecar/index.ts';
 import { defined, given } from '../objects/index.ts';
+import type { ProcessContext } from '../platform/index.ts';
 
 type InboundConfig = NonNullable<SidecarConfig['inbound']>;
 type OutboundConfig = SidecarConfig['outbound'][number];
 
-/** The inbound side as the sidecar takes it. */
-export function inboundOptions(config: InboundConfig, access: AccessSource): InboundOptions {
+/** The inbound side as the sidecar takes it. Rejects with `SidecarError` `signing-key-unusable`. */
+export async function inboundOptions(
+  config: InboundConfig,
+  access: AccessSource,
+  { clock }: ProcessContext,
+): Promise<InboundOptions> {
   return {
     listen: config.listen,
     forwardTo: config.forward_to,
     allow: config.allow === 'mesh' || config.policy ? access : config.allow,
     ...defined({
       timeouts: given(config.timeouts, timeoutsOf),
+      signatures: await given(config.signatures, (signatures) =>
+        loadRequestVerifier(
+          signatures.keys.map(({ key_file: file, callers, ...key }) => ({
+            ...key,
+            file,
+            ...defined({ callers }),
+          })),
+          {
+            maxSkewMs: signatures.max_skew,
+            maxLifetimeMs: signatures.max_lifetime,
+            maxBodyBytes: signatures.max_body,
+            replayMemory: signatures.replay_memory,
+          },
+          clock,
+        ),
+      ),
       maxRequests: config.max_requests,
       callerRates: given(config.rate_limit, (limit) => ({
         ...rateOf(limit),
@@ -42,16 +65,20 @@ function rateOf({ requests_per_second: rate, burst }: { requests_per_second: num
   return { requestsPerSecond: rate, burst };
 }
 
-/** One outbound listener as the sidecar takes it. */
-export function outboundOptions(
+/** One outbound listener as the sidecar takes it. Rejects as `inboundOptions` does. */
+export async function outboundOptions(
   config: OutboundConfig,
   discovery: MeshDiscovery | undefined,
-): OutboundOptions {
+  context: ProcessContext,
+): Promise<OutboundOptions> {
   return {
     listen: config.listen,
     upstream: upstreamOf(config, discovery),
     ...defined({
       timeouts: given(config.timeouts, timeoutsOf),
+      signer: await given(config.sign, ({ key_file: file, lifetime, max_body: maxBodyBytes, ...key }) =>
+        loadRequestSigner({ ...key, file }, { lifetimeMs: lifetime, maxBodyBytes }, context),
+      ),
       limits: given(config.limits, (limits) => ({
         maxConnections: limits.max_connections,
         maxPending: limits.max_pending,

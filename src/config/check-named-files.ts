@@ -71,6 +71,12 @@ async function checkOne(named: NamedFiles, around: Surroundings): Promise<void> 
         await checkMode(named.at, path, around);
         if ((await read(path)).trim() === '') throw new Error('it is empty');
       });
+    case 'signing-key':
+      return attempt(named.at, around, async (file) => {
+        const { readSigningKey } = await import('../demonstration/sidecar/index.ts');
+        const { algorithm, purpose } = named;
+        await readSigningKey({ id: '', algorithm, file }, purpose);
+      });
     case 'routes':
       return attempt(named.at, around, async (path) => void parseRouteTable(parse(await read(path))));
     case 'kubeconfig':

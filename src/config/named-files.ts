@@ -1,5 +1,7 @@
+import type { SigningAlgorithm } from '../demonstration/sidecar/index.ts';
 import { defined } from '../objects/index.ts';
 import type { ConfigKind } from './config-kinds.ts';
+import { isSigningAlgorithm } from './sidecar/signatures.ts';
 
 /** A place in the config, and the file that it names. */
 export interface NamedFile {
@@ -17,6 +19,12 @@ export type NamedFiles =
     }
   | { readonly kind: 'certificates' | 'secret' | 'routes'; readonly at: NamedFile }
   | { readonly kind: 'own-bundle'; readonly at: NamedFile; readonly trustDomain: string | undefined }
+  | {
+      readonly kind: 'signing-key';
+      readonly at: NamedFile;
+      readonly algorithm: SigningAlgorithm;
+      readonly purpose: 'sign' | 'verify';
+    }
   | { readonly kind: 'kubeconfig'; readonly at: NamedFile; readonly context?: string }
   /**
    * A file or folder that the process makes itself: its parent folder must exist and be writable.
@@ -35,6 +43,7 @@ export function namedFiles(kind: ConfigKind, value: unknown): readonly NamedFile
     case 'gateway':
       return config.all('routes', ['routes_file']);
     case 'sidecar':
+      return filesOfSidecar(config);
     case 'simulated-istio':
     case 'simulated-consul':
     case 'weather':
@@ -42,6 +51,17 @@ export function namedFiles(kind: ConfigKind, value: unknown): readonly NamedFile
     default:
       return kind satisfies never;
   }
+}
+
+function filesOfSidecar(config: Section): NamedFiles[] {
+  return [
+    ...config
+      .below('inbound')
+      .below('signatures')
+      .items('keys')
+      .flatMap((key) => key.signingKey('verify')),
+    ...config.items('outbound').flatMap((outbound) => outbound.below('sign').signingKey('sign')),
+  ];
 }
 
 function filesOfAgent(config: Section): NamedFiles[] {
@@ -126,6 +146,11 @@ class Section {
   ownBundle(trustDomain: string | undefined): NamedFiles[] {
     const at = this.#named('own_bundle_file');
     return at ? [{ kind: 'own-bundle', at, trustDomain }] : [];
+  }
+
+  signingKey(purpose: 'sign' | 'verify'): NamedFiles[] {
+    const [at, algorithm] = [this.#named('key_file'), this.text('algorithm')];
+    return at && isSigningAlgorithm(algorithm) ? [{ kind: 'signing-key', at, algorithm, purpose }] : [];
   }
 
   kubeconfig(): NamedFiles[] {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { duration, evenIfWrong, listenAddress, path, processFields, spiffeIdField } from './fields.ts';
 import { workloadApiFields } from './svid-config.ts';
+import { sign, signatures } from './sidecar/signatures.ts';
 import { timeouts } from './sidecar/timeouts.ts';
 import { healthCheck, rateLimit } from './sidecar/workload-protection.ts';
 import { limits, outlierDetection, retries } from './sidecar/upstream-protection.ts';
@@ -34,6 +35,9 @@ const inbound = z.strictObject({
       'Requests to the workload at the same time. Above it: 503 `max-requests-reached`. Default: no limit.',
     ),
   rate_limit: rateLimit.optional().describe('How often each caller may call, by its SPIFFE ID.'),
+  signatures: signatures
+    .optional()
+    .describe('Requires that each request is signed (RFC 9421), and never came before. Default: off.'),
   health_check: healthCheck
     .optional()
     .describe(
@@ -95,6 +99,7 @@ const outbound = z
       .optional()
       .describe('Several targets of the call, instead of `to`, `server_name` and `expect`.'),
     timeouts: timeouts.optional().describe('Limits of time for requests to this upstream.'),
+    sign: sign.optional().describe('Signs each request (RFC 9421). Default: off.'),
     limits: limits.optional().describe('The most that this upstream gets at the same time.'),
     outlier_detection: outlierDetection
       .optional()

@@ -1,6 +1,7 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { ConfigError } from '../../src/config/index.ts';
+import { checkConfigWithFiles, ConfigError } from '../../src/config/index.ts';
 import { renderEnvoy } from '../../src/envoy/bootstrap/render.ts';
 import { checkConfig } from '../../testkit/check-config.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
@@ -70,6 +71,12 @@ describe('the limits of a sidecar config', () => {
     ['timeouts: { request: 2h }', ['timeouts.request']],
     ['timeouts: { request: 10 }', ['timeouts.request']],
     ['timeouts: { reqest: 10s }', ['timeouts.reqest']],
+    ['sign: { id: k, algorithm: ed25519, key_file: k.pem }', []],
+    ['sign: { id: "a b", algorithm: ed25519, key_file: k.pem }', ['sign.id']],
+    ['sign: { id: k, algorithm: rsa, key_file: k.pem }', ['sign.algorithm']],
+    ['sign: { id: k, algorithm: ed25519 }', ['sign.key_file']],
+    ['sign: { id: k, algorithm: ed25519, key_file: k.pem, lifetime: 2h }', ['sign.lifetime']],
+    ['sign: { id: k, algorithm: ed25519, key_file: k.pem, max_body: 1GiB }', ['sign.max_body']],
     ['limits: {}, outlier_detection: {}, retries: {}', []],
     ['limits: { max_connections: 0 }', ['limits.max_connections']],
     ['limits: { max_pending: 1000000 }', ['limits.max_pending']],
@@ -99,6 +106,16 @@ describe('the limits of an inbound side', () => {
     ['health_check: { path: /, timeout: 2m }', ['health_check.timeout']],
     ['health_check: { path: /, healthy_after: 0 }', ['health_check.healthy_after']],
     ['max_requests: 0', ['max_requests']],
+    ['signatures: { keys: [{ id: k, algorithm: ed25519, key_file: k.pem }] }', []],
+    ['signatures: { keys: [] }', ['signatures.keys']],
+    [
+      'signatures: { keys: [{ id: k, algorithm: ed25519, key_file: k.pem }, { id: k, algorithm: hmac-sha256, key_file: s }] }',
+      ['signatures.keys[1].id'],
+    ],
+    [
+      'signatures: { max_skew: 6m, replay_memory: 0, keys: [{ id: k, algorithm: ed25519, key_file: k.pem, callers: [] }] }',
+      ['signatures.keys[0].callers', 'signatures.max_skew', 'signatures.replay_memory'],
+    ],
     ['rate_limit: { requests_per_second: 0.5, burst: 1 }', []],
     ['rate_limit: { requests_per_second: 0, burst: 1 }', ['rate_limit.requests_per_second']],
     ['rate_limit: { requests_per_second: 1 }', ['rate_limit.burst']],
@@ -114,6 +131,41 @@ describe('the limits of an inbound side', () => {
   ])('%s', (fields, places) => {
     const text = `sds_socket: s.sock\ninbound: { listen: "127.0.0.1:1", forward_to: "127.0.0.1:2", ${fields} }`;
     expect(mistakes(text)).toEqual(places.map((place) => `inbound.${place}`));
+  });
+});
+
+describe('checkConfigWithFiles() of a sidecar', () => {
+  it('opens the key files, and names those that cannot be used', async () => {
+    using folder = tempDir();
+    const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+    writeFileSync(folder.file('key.pem'), privateKey.export({ format: 'pem', type: 'pkcs8' }), {
+      mode: 0o600,
+    });
+    writeFileSync(folder.file('pub.pem'), publicKey.export({ format: 'pem', type: 'spki' }));
+    writeFileSync(
+      folder.file('sidecar.yaml'),
+      `sds_socket: s.sock
+inbound:
+  listen: "127.0.0.1:1"
+  forward_to: "127.0.0.1:2"
+  signatures:
+    keys:
+      - { id: a, algorithm: ed25519, key_file: pub.pem }
+      - { id: b, algorithm: ecdsa-p256-sha256, key_file: pub.pem }
+      - { id: c, algorithm: hmac-sha256, key_file: pub.pem }
+outbound:
+  - { listen: "127.0.0.1:3", ${OUT}, sign: { id: a, algorithm: ed25519, key_file: key.pem } }
+  - { listen: "127.0.0.1:4", ${OUT}, sign: { id: a, algorithm: ed25519, key_file: absent.pem } }
+`,
+    );
+    await expect(checkConfigWithFiles('sidecar', folder.file('sidecar.yaml'))).rejects.toMatchObject({
+      code: 'config-invalid',
+      mistakes: [
+        { path: 'inbound.signatures.keys[1].key_file', message: expect.stringContaining('not a key for') },
+        { path: 'inbound.signatures.keys[2].key_file', message: expect.stringContaining('chmod 600') },
+        { path: 'outbound[1].sign.key_file', message: expect.stringContaining('absent.pem') },
+      ],
+    });
   });
 });
 

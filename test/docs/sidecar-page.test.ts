@@ -14,6 +14,7 @@ const NOT_ANSWERED = new Set([
   'trust-domain-not-accepted',
   'path-refused',
   'trust-malformed',
+  'signing-key-unusable',
   'port-in-use',
   'listen-failed',
 ]);

@@ -51,6 +51,34 @@ export type SidecarErrorCode =
   | 'answer-malformed'
   /** The connection was idle for too long. */
   | 'peer-silent'
+  /** A key file of signatures is missing, open to others, or not a key for its algorithm. */
+  | 'signing-key-unusable'
+  /** The request has no signature of a sidecar. */
+  | 'signature-missing'
+  /** The signature cannot be read, or is not of the form that we accept. */
+  | 'signature-malformed'
+  /** The signature covers too little, or does not state a parameter that it must have. */
+  | 'signature-incomplete'
+  | 'signature-key-unknown'
+  | 'signature-algorithm-refused'
+  /** The caller may not sign with that key. */
+  | 'signature-key-not-of-caller'
+  /** It would be valid for too long. */
+  | 'signature-lifetime-refused'
+  | 'signature-not-yet-valid'
+  | 'signature-expired'
+  /** It was not made of this request with that key. */
+  | 'signature-invalid'
+  | 'signature-replayed'
+  /** So many signatures of a key have not expired yet that no more can be remembered. */
+  | 'replay-memory-full'
+  | 'content-digest-missing'
+  | 'content-digest-malformed'
+  | 'content-digest-mismatch'
+  /** A content is larger than that of a signed request may be. */
+  | 'content-too-large'
+  /** The contents of all signed requests are as large as they may be. */
+  | 'content-memory-full'
   | 'port-in-use'
   | 'listen-failed'
   | 'trust-malformed';

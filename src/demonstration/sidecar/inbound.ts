@@ -29,6 +29,8 @@ import { requestHeaders } from './exchange/forwarded-headers.ts';
 import { deadlineOf, DEFAULT_TIMEOUTS, type Timeouts } from './exchange/timeouts.ts';
 import { traceHeaders } from './exchange/trace-context.ts';
 import { CLOSE_WITHIN_MS, MAX_HEADER_BYTES } from './limits.ts';
+import { refuseUnverified } from './signing/refuse-unverified.ts';
+import type { RequestVerifier, VerifiedContent } from './signing/request-verifier.ts';
 import { type ProtectionSettings, WorkloadProtection } from './workload/protection.ts';
 
 export interface Address {
@@ -46,6 +48,8 @@ export interface InboundOptions extends ProtectionSettings {
   readonly handshakeMs?: number;
   /** For requests to the workload. */
   readonly timeouts?: Timeouts;
+  /** Verifies the signature of each request; left out: none is needed. */
+  readonly signatures?: RequestVerifier;
 }
 
 export interface InboundParts {
@@ -207,13 +211,19 @@ export class Inbound {
   async #callWorkload(exchange: Exchange, peer: VerifiedPeer, clock: Clock): Promise<void> {
     const { incoming, trace } = exchange;
     const { forwardTo, timeouts = DEFAULT_TIMEOUTS } = this.#options;
+    const deadline = deadlineOf(exchange, clock, timeouts);
+    const signed = await this.#checkSignature(exchange, peer, deadline.signal);
+    if (signed === 'refused') {
+      deadline.stop();
+      return;
+    }
     const { method, url: path } = incoming;
     const headers = defined({
       ...requestHeaders(incoming.headers),
+      ...signed?.headers,
       ...(trace && traceHeaders(trace)),
       'x-forwarded-client-cert': `By=${this.#parts.svid.current()?.id ?? ''};Hash=${peer.leafFingerprint};URI=${peer.id}`,
     });
-    const deadline = deadlineOf(exchange, clock, timeouts);
     exchange.attempts = 1;
     const outcome = await forward({
       exchange,
@@ -226,7 +236,7 @@ export class Inbound {
           agent: this.#toWorkload,
           maxHeaderSize: MAX_HEADER_BYTES,
         }),
-      body: undefined,
+      body: signed?.content,
       clock,
       idleMs: timeouts.idleMs,
       connectMs: timeouts.connectMs,
@@ -241,6 +251,22 @@ export class Inbound {
       code,
       code === 'request-malformed' ? error.message : `the workload did not answer: ${error.message}`,
     );
+  }
+
+  /** What a signed request has in place of its own; undefined where no signature is needed. */
+  async #checkSignature(
+    exchange: Exchange,
+    peer: VerifiedPeer,
+    signal: AbortSignal,
+  ): Promise<VerifiedContent | undefined | 'refused'> {
+    try {
+      return await this.#options.signatures?.admit(exchange, peer.id, signal);
+    } catch (error) {
+      if (!(error instanceof SidecarError)) throw error;
+      this.#parts.log.info('request refused', { code: error.code, reason: error.message, peer: peer.id });
+      refuseUnverified(exchange, error);
+      return 'refused';
+    }
   }
 
   /**

@@ -8,3 +8,5 @@ export type { OutboundOptions } from './outbound.ts';
 export { Sidecar, type SidecarOptions } from './sidecar.ts';
 export { type Endpoint, fixedUpstream, type UpstreamSource } from './upstream/upstream.ts';
 export type { Timeouts } from './exchange/timeouts.ts';
+export { loadRequestSigner, loadRequestVerifier } from './signing/load-signing.ts';
+export { readSigningKey, type SigningAlgorithm } from './signing/signing-key.ts';

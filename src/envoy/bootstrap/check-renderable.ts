@@ -3,8 +3,8 @@ import { ConfigError, type ConfigMistake, type SidecarConfig } from '../../confi
 /** What a sidecar does with requests, and the rendered Envoy would not. */
 const NOT_RENDERED = {
   sidecar: ['access_log', 'trace_context'],
-  inbound: ['policy', 'timeouts', 'max_requests', 'rate_limit', 'health_check'],
-  outbound: ['service', 'timeouts', 'limits', 'outlier_detection', 'retries'],
+  inbound: ['policy', 'timeouts', 'max_requests', 'rate_limit', 'health_check', 'signatures'],
+  outbound: ['service', 'timeouts', 'sign', 'limits', 'outlier_detection', 'retries'],
 } as const;
 
 /**

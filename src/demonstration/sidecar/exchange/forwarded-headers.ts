@@ -41,3 +41,12 @@ export function requestHeaders(headers: IncomingHttpHeaders): OutgoingHttpHeader
   const chunked = headers['transfer-encoding'] === undefined ? {} : { 'transfer-encoding': 'chunked' };
   return { ...forwardedHeaders(headers), ...chunked };
 }
+
+/** The framing of a content that was read as a whole, in place of the one that it came with. */
+export function framingOf(content: Buffer, headers: IncomingHttpHeaders): OutgoingHttpHeaders {
+  const hadContent = headers['transfer-encoding'] !== undefined || headers['content-length'] !== undefined;
+  return {
+    'transfer-encoding': undefined,
+    'content-length': hadContent ? String(content.length) : undefined,
+  };
+}

@@ -10,6 +10,8 @@ import { forward, type Outcome } from '../exchange/forward.ts';
 import { requestHeaders } from '../exchange/forwarded-headers.ts';
 import { deadlineOf, DEFAULT_TIMEOUTS, type Timeouts } from '../exchange/timeouts.ts';
 import { traceHeaders } from '../exchange/trace-context.ts';
+import { refuseUnverified } from '../signing/refuse-unverified.ts';
+import type { RequestSigner } from '../signing/request-signer.ts';
 import type { PoolParts } from './endpoint-pool.ts';
 import { EndpointPools, type PooledEndpoint } from './endpoint-pools.ts';
 import { OutlierDetector, type OutlierSettings, type Result } from './outlier-detector.ts';
@@ -35,6 +37,8 @@ export interface CallSettings {
   readonly limits?: UpstreamLimits;
   readonly outlierDetection?: OutlierSettings;
   readonly retries?: RetrySettings;
+  /** Signs each request; left out: none is signed. */
+  readonly signer?: RequestSigner;
 }
 
 export interface CallerParts extends Omit<PoolParts, 'connectMs' | 'maxConnections'> {
@@ -59,6 +63,7 @@ export class UpstreamCaller {
   readonly #timeouts: Timeouts;
   readonly #retries: RetrySettings | undefined;
   readonly #budget: RetryBudget | undefined;
+  readonly #signer: RequestSigner | undefined;
   readonly #outliers: OutlierDetector | undefined;
   readonly #pools: EndpointPools;
   readonly #requests: Places;
@@ -66,6 +71,7 @@ export class UpstreamCaller {
 
   constructor(source: UpstreamSource, settings: CallSettings, parts: CallerParts) {
     const { timeouts = DEFAULT_TIMEOUTS, limits = DEFAULT_LIMITS, retries, outlierDetection } = settings;
+    this.#signer = settings.signer;
     const { clock, log, measures } = parts;
     this.#source = source;
     this.#parts = parts;
@@ -113,14 +119,22 @@ export class UpstreamCaller {
     this.#budget?.noteRequest();
     const deadline = deadlineOf(exchange, this.#parts.clock, this.#timeouts);
     try {
-      await this.#tryUntilAnswered(exchange, deadline.signal);
+      const content = await this.#signer?.read(exchange, deadline.signal);
+      await this.#tryUntilAnswered(exchange, content, deadline.signal);
+    } catch (error) {
+      if (!(error instanceof SidecarError)) throw error;
+      refuseUnverified(exchange, error);
     } finally {
       deadline.stop();
       leave();
     }
   }
 
-  async #tryUntilAnswered(exchange: Exchange, signal: AbortSignal): Promise<void> {
+  async #tryUntilAnswered(
+    exchange: Exchange,
+    content: Buffer | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
     const tried = new Set<string>();
     for (let retry = 1; ; retry += 1) {
       const chosen = this.#pools.choose(tried);
@@ -129,10 +143,10 @@ export class UpstreamCaller {
         return;
       }
       tried.add(chosen.key);
-      const outcome = await this.#attempt(exchange, chosen, signal, retry);
+      const outcome = await this.#attempt(exchange, content, chosen, signal, retry);
       if (outcome.kind === 'passed' || outcome.kind === 'caller-gone') return;
       if (outcome.kind === 'failed') {
-        const repeatable = isRepeatable(exchange, undefined);
+        const repeatable = isRepeatable(exchange, content);
         if (!mayFollow(outcome, repeatable) || !this.#takeRetry(retry)) {
           this.#refuse(exchange, reasonOf(outcome, chosen), chosen);
           return;
@@ -148,12 +162,15 @@ export class UpstreamCaller {
 
   async #attempt(
     exchange: Exchange,
+    content: Buffer | undefined,
     chosen: PooledEndpoint,
     signal: AbortSignal,
     retry: number,
   ): Promise<Outcome> {
     const { incoming, trace } = exchange;
     const { pool, key } = chosen;
+    // Each attempt has a nonce of its own, because the one before may have arrived.
+    const signed = content && (await this.#signer?.sign(exchange, content));
     const leavePending = pool.hasFreeConnection() ? () => {} : this.#pending.take();
     if (!leavePending) {
       const error = new SidecarError('max-pending-reached', this.#full(this.#pending, 'waiting requests'));
@@ -171,7 +188,11 @@ export class UpstreamCaller {
       return { kind: 'failed', error, outgoing: undefined, wasSent: false };
     }
     const { method, url: path } = incoming;
-    const headers = defined({ ...requestHeaders(incoming.headers), ...(trace && traceHeaders(trace)) });
+    const headers = defined({
+      ...requestHeaders(incoming.headers),
+      ...signed,
+      ...(trace && traceHeaders(trace)),
+    });
     let outgoing: ClientRequest | undefined;
     const outcome = await forward({
       exchange,
@@ -179,7 +200,7 @@ export class UpstreamCaller {
         outgoing = pool.request({ method, path, headers });
         return outgoing;
       },
-      body: undefined,
+      body: content,
       clock: this.#parts.clock,
       idleMs: this.#timeouts.idleMs,
       signal,
@@ -189,7 +210,7 @@ export class UpstreamCaller {
       },
       holdBack: (status) =>
         this.#retries?.statuses.has(status) === true &&
-        isRepeatable(exchange, undefined) &&
+        isRepeatable(exchange, content) &&
         this.#takeRetry(retry),
     });
     leavePending();
