@@ -104,6 +104,7 @@ function createAdapter(
         namePrefix: mesh.name_prefix,
         pins: mesh.pinned_roots,
         linkerdPeers: mesh.linkerd_peers,
+        acceptDnsClients: mesh.accept_dns_clients,
         acceptUnnarrowed: mesh.accept_unnarrowed_roots,
         ...common,
       });

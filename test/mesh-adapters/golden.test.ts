@@ -7,6 +7,7 @@ import { clusterTrustBundlePlace } from '../../src/mesh-adapters/cluster-trust-b
 import { filesOf, renderMaps, renderPeerFiles } from '../../src/mesh-adapters/files/render.ts';
 import { renderMeshTrust } from '../../src/mesh-adapters/kuma/render.ts';
 import { sourcePlace } from '../../src/mesh-adapters/linkerd/render.ts';
+import { renderImport as renderLinkerdImport } from '../../src/mesh-adapters/linkerd/render-import.ts';
 import { renderSpireBundle } from '../../src/mesh-adapters/spire/render.ts';
 import {
   bundleOf,
@@ -78,6 +79,15 @@ describe('announcementOf()', () => {
       ...exportedServiceMessage.decode(content),
     }));
     await expect(pretty(rendered)).toMatchFileSnapshot(`${FIXTURES}/consul/services/announcement.json`);
+  });
+});
+
+describe('renderImport() of Linkerd', () => {
+  it('gives ExternalWorkloads and their Service', async () => {
+    const rendered = renderLinkerdImport(importedService({ id: 'web.shop' }));
+    if ('fault' in rendered) throw new TypeError(rendered.fault.message);
+    const objects = rendered.objects.map(({ kind, ...object }) => ({ kind: kind.kind, ...object }));
+    await expect(pretty(objects)).toMatchFileSnapshot(`${FIXTURES}/linkerd/services/import.json`);
   });
 });
 

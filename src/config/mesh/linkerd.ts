@@ -36,6 +36,12 @@ export const linkerdMesh = z
       .describe(
         'Write foreign roots unchanged. Any of them can then speak for any identity, those of this mesh included. Needs `pinned_roots`.',
       ),
+    accept_dns_clients: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Write imports although the workloads of Linkerd show DNS names and no SPIFFE IDs. Only for peers whose proxies take such callers.',
+      ),
   })
   .superRefine((mesh, context) => {
     if (!mesh.accept_unnarrowed_roots || mesh.pinned_roots.length > 0) return;

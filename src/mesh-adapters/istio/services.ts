@@ -5,19 +5,12 @@ import { MeshAdapterError } from '../contract/errors.ts';
 import { fieldsOf, textOf } from '../contract/fields.ts';
 import { judgeImports, type ServiceFault } from '../contract/judge-imports.ts';
 import type { MeshServices, ServiceReport, WantedAccess, WantedExport } from '../contract/mesh-services.ts';
-import { subjectFromKey, subjectKey } from '../contract/owned-subject.ts';
 import { ownedNameOf } from '../contract/owned-name.ts';
-import {
-  accessSubject,
-  exportSubject,
-  importSubject,
-  type ReportSubject,
-  serviceReport,
-} from '../contract/service-report.ts';
+import { accessSubject, exportSubject, importSubject, serviceReport } from '../contract/service-report.ts';
 import type { ConfigMapName } from '../kubernetes/config-map.ts';
+import { holdServices, type WantedObjects } from '../kubernetes/hold-services.ts';
 import type { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
-import type { OwnedObject } from '../kubernetes/owned-object.ts';
-import { OwnedObjects, type OwnedOutcome } from '../kubernetes/owned-objects.ts';
+import { OwnedObjects } from '../kubernetes/owned-objects.ts';
 import { hostFault } from './judge-import-hosts.ts';
 import { parseMeshConfig } from './mesh-config-document.ts';
 import { istiodState } from './object-status.ts';
@@ -39,14 +32,6 @@ export interface IstioServicesOptions {
   readonly random: Random;
 }
 
-/** What one subject should be in the mesh: objects with a note, or why there are none. */
-interface Wanted {
-  readonly subject: ReportSubject;
-  readonly objects: readonly OwnedObject[];
-  readonly fault?: ServiceFault;
-  readonly note?: ServiceFault;
-}
-
 /**
  * The services of Istio: read from Services, pods and ServiceEntries; imports written as
  * DestinationRule and ServiceEntry, access as AuthorizationPolicy. An export needs no object. See
@@ -61,27 +46,12 @@ export function createIstioServices(options: IstioServicesOptions): MeshServices
   const hold = async (
     held: OwnedObjects,
     part: 'import' | 'access',
-    wanted: readonly Wanted[],
+    wanted: readonly WantedObjects[],
     mesh: IstioMesh,
     signal: AbortSignal,
   ): Promise<readonly ServiceReport[]> => {
-    const groups = wanted
-      .filter(({ fault }) => !fault)
-      .map(({ subject, objects }) => ({ subject: subjectKey(subject), objects }));
     const mark = { owner: ownedNameOf(mesh.trustDomain, ''), part };
-    const outcomes = new Map(
-      (await held.hold(groups, mark, signal)).map((outcome) => [outcome.subject, outcome]),
-    );
-    const reports = wanted.map((each) => {
-      const outcome = outcomes.get(subjectKey(each.subject));
-      outcomes.delete(subjectKey(each.subject));
-      return reportOf(each, outcome, clock.now());
-    });
-    const gone = [...outcomes.values()].flatMap(({ subject, state, fault }) => {
-      const about = subjectFromKey(subject, part);
-      return about ? [serviceReport(about, state, clock.now(), fault)] : [];
-    });
-    return [...reports, ...gone];
+    return await holdServices(held, wanted, mark, { clock, stateOf: istiodState, signal });
   };
 
   const readServices = async (signal: AbortSignal): Promise<readonly OwnService[]> => {
@@ -116,10 +86,9 @@ export function createIstioServices(options: IstioServicesOptions): MeshServices
           ? { services: [], serviceEntries: [], destinationRules: [] }
           : await readHostFacts(client, signal);
       const addresses = new Map<string, string>();
-      const rendered = judgeImports(wanted).map(({ service, fault }): Wanted => {
+      const rendered = judgeImports(wanted).map(({ service, fault }): WantedObjects => {
         const refused = (why: ServiceFault) => ({
           subject: importSubject(service),
-          objects: [],
           fault: why,
         });
         if (fault) return refused(fault);
@@ -133,26 +102,13 @@ export function createIstioServices(options: IstioServicesOptions): MeshServices
 
     applyAccess: async (wanted: readonly WantedAccess[], signal) => {
       const { mesh, normalizesPaths } = await readMesh(client, meshConfigMap, signal);
-      const rendered = wanted.map((each): Wanted => {
+      const rendered = wanted.map((each): WantedObjects => {
         const found = renderAccess(each, mesh, normalizesPaths);
-        return { subject: accessSubject(each), objects: [], ...found };
+        return { subject: accessSubject(each), ...found };
       });
       return await hold(access, 'access', rendered, mesh, signal);
     },
   };
-}
-
-function reportOf(
-  { subject, fault, note }: Wanted,
-  outcome: OwnedOutcome | undefined,
-  at: Date,
-): ServiceReport {
-  // What must not be there and stays is worse than its reason.
-  if (outcome?.state === 'failed' || outcome?.state === 'refused')
-    return serviceReport(subject, outcome.state, at, outcome.fault);
-  if (fault) return serviceReport(subject, 'refused', at, fault);
-  const seen = istiodState(outcome?.objects ?? []);
-  return serviceReport(subject, seen.state, at, seen.fault ?? note);
 }
 
 function missingService({ id }: OwnService): ServiceFault {

@@ -11,6 +11,7 @@ import { PodAnchors } from './pod-anchors.ts';
 import { SecondLook } from '../contract/second-look.ts';
 import { fetchOwnTrust, linkerdObjects, readOwnTrust } from './read-own-trust.ts';
 import { sourcePlace } from './render.ts';
+import { createLinkerdServices } from './services.ts';
 import { type LinkerdWriter, writeForeignTrust } from './write-foreign-trust.ts';
 
 export interface LinkerdAdapterOptions {
@@ -36,6 +37,8 @@ export interface LinkerdAdapterOptions {
    * ones.
    */
   readonly acceptUnnarrowed?: boolean;
+  /** The operator knows that peers take callers with a DNS name and no SPIFFE ID; default false. */
+  readonly acceptDnsClients?: boolean;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -80,5 +83,12 @@ export function createLinkerdAdapter(options: LinkerdAdapterOptions): MeshAdapte
     present: (signal) => readPresentTrust(client, sourcePlace(trustNamespace, namePrefix), signal),
     write: (wanted, signal, reported, kept, noteTrouble) =>
       writeForeignTrust(wanted, writer, signal, reported, kept, noteTrouble),
+    services: createLinkerdServices({
+      client,
+      objects,
+      acceptDnsClients: options.acceptDnsClients ?? false,
+      clock,
+      random,
+    }),
   });
 }
