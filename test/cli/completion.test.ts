@@ -2,7 +2,13 @@ import { createServer } from 'node:net';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { BundleDocument, RelationshipDocument, ReviewDocument } from '../../src/admin-client/index.ts';
+import type {
+  BundleDocument,
+  ImportDocument,
+  RelationshipDocument,
+  ReviewDocument,
+  WaitingListDocument,
+} from '../../src/admin-client/index.ts';
 import { SCRIPTS } from '../../src/cli/completion/scripts.ts';
 import { TestReader } from '../../testkit/reader.ts';
 import { type ServedAdmin, serveAdmin } from '../../testkit/serve-admin.ts';
@@ -21,10 +27,18 @@ beforeAll(async () => {
     jwt_key_ids: ['key-7', '$(touch stolen)', 'a b', '`id`'],
   };
   const review = { waiting: [{ digest: 'f'.repeat(64), message: 'all roots changed' }], rejected: [] };
+  const imports = [{ name: 'info.b.federated', service: 'info', trust_domain: 'b.example' }];
+  const lists = ['b.example', 'bank.example'].map((name, index) => ({
+    trust_domain: name,
+    digest: `${index}`.repeat(64),
+    changes: [{ message: 'another identity' }],
+  }));
   admin = await serveAdmin({
     'GET /v1/relationships': () => peers as unknown as RelationshipDocument[],
     'GET /v1/bundles/{trust_domain}': () => bundle as unknown as BundleDocument,
     'GET /v1/offers/{trust_domain}': () => review as unknown as ReviewDocument,
+    'GET /v1/imports': () => imports as unknown as ImportDocument[],
+    'GET /v1/waiting-lists': () => lists as unknown as WaitingListDocument[],
   });
 });
 afterAll(() => admin[Symbol.asyncDispose]());
@@ -112,6 +126,18 @@ describe('completion', () => {
     [
       ['review', 'b.example', '--digest', ''],
       ['words', 'ffffffffffff'],
+    ],
+    [
+      ['service', 'review', 'b.example', '--accept', ''],
+      ['words', '000000000000'],
+    ],
+    [
+      ['service', 'drop', ''],
+      ['words', 'info.b.federated'],
+    ],
+    [
+      ['service', 'import', 'info', '--from', 'ba'],
+      ['words', 'bank.example'],
     ],
     [['frobnicate', ''], ['words']],
     [

@@ -1,4 +1,5 @@
 import type { AdminClient } from '../../admin-client/index.ts';
+import { defined } from '../../objects/index.ts';
 import { helpTopics } from '../help/pages.ts';
 import { pathOf } from '../federate-command.ts';
 import type { ReadingPlace } from './reading-place.ts';
@@ -32,7 +33,14 @@ const FROM_AGENT: Readonly<Record<string, FromAgent>> = {
       : []),
   ],
   key: async (agent, { given: [peer = ''] }) => await keysOf(agent, peer),
-  digest: async (agent, { given: [peer = ''] }) => {
+  digest: async (agent, { command, given: [peer = ''] }) => {
+    if (pathOf(command) === 'federate service review')
+      return (await agent.call('GET /v1/waiting-lists'))
+        .filter(({ trust_domain: name }) => name === peer)
+        .map(({ digest, changes }) => ({
+          value: digest.slice(0, 12),
+          ...defined({ help: changes[0]?.message }),
+        }));
     const { waiting, rejected } = await agent.call('GET /v1/offers/{trust_domain}', {
       params: { trust_domain: peer },
     });
@@ -45,6 +53,11 @@ const FROM_AGENT: Readonly<Record<string, FromAgent>> = {
     (await agent.call('GET /v1/invitations'))
       .filter(({ state }) => state === 'open' || state === 'awaiting-approval')
       .map(({ id, state, peer }) => ({ value: id, help: `${state}${peer === null ? '' : `, ${peer}`}` })),
+  import: async (agent) =>
+    (await agent.call('GET /v1/imports')).map(({ name, service, trust_domain: owner }) => ({
+      value: name,
+      help: `${service} of ${owner}`,
+    })),
   fingerprint: async (agent) =>
     (await agent.call('GET /v1/rotation')).roots.map(({ fingerprint, stage, label }) => ({
       value: fingerprint.slice(0, 12),

@@ -29,6 +29,8 @@ export interface CataloguePollParts extends CatalogueFetchParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Whether the bundle of a peer counts now; without it nothing that the peer signs is proved. */
+  readonly isTrusted: (trustDomain: TrustDomain) => boolean;
   /** Called when a peer answers that it has nothing newer than what it gave. */
   readonly confirmed: (trustDomain: TrustDomain) => void;
   /** Called after each answer that was judged. */
@@ -194,6 +196,13 @@ export class CataloguePoll {
     const relationship = this.#relationship();
     const holding = relationship && (await this.#parts.holding.statementFor(relationship.trustDomain));
     if (!relationship || holding === undefined) return this.#note({ kind: 'not-identified' });
+    const { trustDomain } = relationship;
+    if (!this.#parts.isTrusted(trustDomain))
+      return this.#note({
+        kind: 'failed',
+        code: 'peer-not-trusted',
+        message: `no identity of ${trustDomain} is accepted now`,
+      });
     let failure: FetchError | undefined;
     for (const url of [relationship.endpointUrl, ...(relationship.moreEndpointUrls ?? [])]) {
       try {

@@ -84,7 +84,7 @@ export class ServiceImporter {
       held: this.held,
       pending: this.pending,
       settings: parts.settings,
-      isTrusted: (trustDomain) => parts.bundles.bundleFor(trustDomain) !== undefined,
+      isTrusted: (trustDomain) => this.#isTrusted(trustDomain),
       isPeer: (trustDomain) => this.#relationshipWith(trustDomain) !== undefined,
       readingOf: (trustDomain) => this.#readingOf(trustDomain),
       isOwnName: parts.isOwnName,
@@ -227,6 +227,7 @@ export class ServiceImporter {
       ...this.#parts,
       desk: this.desk,
       holdSeconds: hold.seconds,
+      isTrusted: (name) => this.#isTrusted(name),
       confirmed: (name) => {
         if (!this.pending.of(name)) this.held.confirm(name);
       },
@@ -252,6 +253,10 @@ export class ServiceImporter {
       this.settle();
       await this.#work;
     }
+  }
+
+  #isTrusted(trustDomain: TrustDomain): boolean {
+    return this.#parts.bundles.bundleFor(trustDomain) !== undefined;
   }
 
   #relationshipWith(trustDomain: TrustDomain): Relationship | undefined {

@@ -166,6 +166,10 @@ describe('without trust in its owner an import ends at once', () => {
     expect(world.wanted()).toEqual([]);
     await world.importer.book.settle();
     expect(world.states()).toEqual(['info.owner.federated absent peer-not-trusted']);
+    // Nothing that it signs is proved now, and that is not a fault of its list.
+    expect(await world.ask()).toBe('failed peer-not-trusted');
+    const open = await world.agent.store.incidents({ open: true });
+    expect(open.map(({ kind }) => kind)).toEqual(['trust-stale']);
     bundles.staleFrom(OWNER, undefined);
     await world.importer.book.settle();
     expect(world.wanted()).toEqual([INFO]);
