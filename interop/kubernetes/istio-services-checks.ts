@@ -107,7 +107,7 @@ async function applyEditRemove(executable: string): Promise<void> {
 async function readServices(executable: string): Promise<void> {
   await using cluster = await Cluster.start(executable);
   await prepareIstioServices(cluster);
-  await addService(cluster, 'plain', [{ name: 'app', image: 'x' }]);
+  await addService(cluster, 'plain', '10.0.0.10', [{ name: 'app', image: 'x' }]);
   const services = servicesOf(istioAdapter(cluster).services);
   const found = await services.readServices(signal);
   const web = found.find(({ id }) => id === 'web.shop');

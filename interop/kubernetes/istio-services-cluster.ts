@@ -8,6 +8,8 @@ import { defineIstio } from './istio-definitions.ts';
 export const WORKLOADS = 'shop';
 export const NETWORKING = '/apis/networking.istio.io/v1';
 export const SECURITY = '/apis/security.istio.io/v1';
+/** The pod of `web`, which is the proxy that istiod sees. */
+const PROXY_ADDRESS = '10.0.0.9';
 const WRITE = ['get', 'create', 'update', 'delete'];
 
 /**
@@ -48,16 +50,17 @@ export async function prepareIstioServices(cluster: Cluster): Promise<void> {
     metadata: { name: 'default' },
     spec: { mtls: { mode: 'STRICT' } },
   });
-  await addService(cluster, 'web', [
+  await addService(cluster, 'web', PROXY_ADDRESS, [
     { name: 'app', image: 'x' },
     { name: 'istio-proxy', image: 'x' },
   ]);
 }
 
-/** Adds a Service with one pod of these containers. */
+/** Adds a Service with one running pod of these containers. */
 export async function addService(
   cluster: Cluster,
   name: string,
+  address: string,
   containers: readonly object[],
 ): Promise<void> {
   const within = `/api/v1/namespaces/${WORKLOADS}`;
@@ -65,10 +68,18 @@ export async function addService(
     metadata: { name },
     spec: { selector: { app: name }, ports: [{ name: 'http', port: 80, targetPort: 8080 }] },
   });
-  await cluster.call('POST', `${within}/pods`, {
+  const pod = await cluster.call<object>('POST', `${within}/pods`, {
     metadata: { name: `${name}-1`, labels: { app: name } },
     spec: { serviceAccountName: `${name}-account`, containers },
   });
+  // As a kubelet does.
+  const status = {
+    phase: 'Running',
+    podIP: address,
+    podIPs: [{ ip: address }],
+    conditions: [{ type: 'Ready', status: 'True' }],
+  };
+  await cluster.call('PUT', `${within}/pods/${name}-1/status`, { ...pod, status });
 }
 
 /** The adapter of an agent with those rights. */

@@ -8,6 +8,7 @@ import { apiServerBeside } from '../kubernetes/executables.ts';
 import { ISTIO_TRUST_DOMAIN, MESH, prepareIstio, startBesideIstio } from '../kubernetes/istio-cluster.ts';
 import { istioPeerChecks } from '../kubernetes/istio-peer-checks.ts';
 import { type Istiod, startIstiod } from '../kubernetes/istiod-process.ts';
+import { istiodServicesChecks } from '../kubernetes/istiod-services-checks.ts';
 import { pemOf } from '../kubernetes/objects.ts';
 import { firstLineOf, type InteropProgram } from '../support/program.ts';
 import { until } from '../support/until.ts';
@@ -24,6 +25,7 @@ export const istiod: InteropProgram = {
     { name: 'pushes our narrowed anchors to a proxy, and takes them away', run: throughConfigMaps },
     { name: 'does the same through a mesh config in a file', run: throughFile },
     ...istioPeerChecks,
+    ...istiodServicesChecks,
   ],
 };
 
