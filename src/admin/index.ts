@@ -19,6 +19,7 @@ export {
   type RouteName,
   routes,
 } from './api/routes.ts';
+export type * from './api/access.ts';
 export type * from './api/bundles.ts';
 export type * from './api/distrusted.ts';
 export type {
@@ -29,6 +30,7 @@ export type {
   RemovedDocument,
   WarningDocument,
 } from './api/fields.ts';
+export type * from './api/exports.ts';
 export type * from './api/history.ts';
 export type * from './api/imports.ts';
 export type * from './api/invitations.ts';

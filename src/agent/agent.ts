@@ -241,6 +241,7 @@ async function connectParts(
     gateway?.trustChanged();
     // Which foreign roots are admitted depends on our own.
     foreignTrust.compare();
+    services.trustChanged(bundle.trustDomain);
   });
   ownTrust.onTaken((trust) => void rotation.observe(trust));
   federation.bundles.onChange((trustDomain) => {

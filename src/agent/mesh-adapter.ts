@@ -115,7 +115,6 @@ function createAdapter(
         ownedFile: mesh.owned_file ?? join(dirname(config.store), 'spire-federated.json'),
         trustDomain: config.trust_domain,
         endpoints: mesh.foreign_trust === 'relationships' ? endpoints : undefined,
-        servicesFolder: mesh.services_folder ?? join(dirname(config.store), 'services'),
         ...common,
       });
     case 'vault':
@@ -142,7 +141,6 @@ function createAdapter(
             : { bundleFile: mesh.own_bundle_file },
         signingPemFile: mesh.own_signing_pem_file,
         foreignFolder: mesh.foreign_folder,
-        servicesFolder: mesh.services_folder ?? join(mesh.foreign_folder, 'services'),
         pollMs: mesh.poll,
         ...common,
       });

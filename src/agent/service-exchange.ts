@@ -1,4 +1,10 @@
-import type { HandlersOf, importRoutes, WarningDocument } from '../admin/index.ts';
+import type {
+  accessRoutes,
+  exportRoutes,
+  HandlersOf,
+  importRoutes,
+  WarningDocument,
+} from '../admin/index.ts';
 import type { EndpointExtension } from '../bundle-endpoint/index.ts';
 import type { AgentConfig, LoadedConfig } from '../config/index.ts';
 import type { Federation, PeerHoldings } from '../federation/index.ts';
@@ -6,10 +12,14 @@ import type { MeshAdapter } from '../mesh-adapters/index.ts';
 import { Listeners, type Part, partOf, type ProcessContext } from '../platform/index.ts';
 import type { StatementSigner, TrustDomain } from '../spiffe/index.ts';
 import type { Store } from '../store/index.ts';
+import { accessHandlers } from './admin/access.ts';
+import { exportHandlers } from './admin/exports.ts';
 import { importHandlers } from './admin/imports.ts';
+import { ServiceExports } from './service-exports.ts';
 import { ServiceImports } from './service-imports.ts';
 import { ServicePublisher } from './service-publisher.ts';
 import { NO_SERVICES, type ServiceWants } from './service-wants.ts';
+import { ServicesFile } from './services-file.ts';
 
 /** What the exchange of services takes of the agent. */
 export interface ServiceExchangeParts {
@@ -27,7 +37,9 @@ export interface ServiceExchange {
   /** What our mesh should hold. */
   readonly wants: ServiceWants;
   readonly extensions: readonly EndpointExtension[];
-  readonly handlers: HandlersOf<keyof typeof importRoutes>;
+  readonly handlers: HandlersOf<
+    keyof typeof importRoutes | keyof typeof exportRoutes | keyof typeof accessRoutes
+  >;
   /** In the order in which they start. */
   readonly parts: readonly Part[];
   /** Calls back whenever our mesh should hold something else. */
@@ -42,36 +54,70 @@ export interface ServiceExchange {
  * `services` in the config nothing is exchanged, and what the mesh holds from before goes.
  */
 export function createServiceExchange(
-  { config }: LoadedConfig<AgentConfig>,
-  { store, federation, adapter, own, stopping }: ServiceExchangeParts,
+  { config, file }: LoadedConfig<AgentConfig>,
+  exchange: ServiceExchangeParts,
   context: ProcessContext,
 ): ServiceExchange {
+  const { store, federation, adapter, own, stopping } = exchange;
   const { clock, random, log } = context;
-  const imports =
+  const live =
     config.services &&
-    new ServiceImports(config.services, config, {
+    new ServicesFile({ file, initial: config.services, clock, log: log.with({ part: 'services' }) });
+  const exports = live && new ServiceExports(config, live, exchange, context);
+  const imports =
+    live &&
+    new ServiceImports(live.current, config, {
       store,
       federation,
       own,
-      ownSnis: () => new Set(),
-      declared: () => config.services?.imports ?? [],
+      ownSnis: () => exports?.owner.book.snis() ?? new Set(),
+      declared: () => live.current.imports,
       reports: () => publisher.list(),
       clock,
       random,
       log,
     });
-  const wants = { ...NO_SERVICES, imports: async () => imports?.wanted() ?? [] };
+  const wants: ServiceWants = {
+    ...NO_SERVICES,
+    exports: async () => exports?.owner.book.wantedExports() ?? [],
+    access: async () => exports?.owner.book.wantedAccess() ?? [],
+    imports: async () => imports?.wanted() ?? [],
+  };
   const publisher: ServicePublisher = new ServicePublisher({ adapter, wants, own, store }, context, stopping);
   const changed = new Listeners();
   changed.add(() => publisher.compare());
-  imports?.onChange(() => changed.notify());
+  exports?.owner.onSettled(() => changed.notify());
+  if (imports) exports?.routesAlso(() => imports.importer.book.egressRoutes());
+  imports?.onChange(() => {
+    exports?.routesChanged();
+    changed.notify();
+  });
+  live?.onChange(() => imports?.declareAgain());
   return {
     wants,
-    extensions: [],
-    handlers: importHandlers({ imports, meshReport: (subject) => publisher.of(subject) }),
-    parts: [...(imports ? [partOf('imports', imports)] : []), partOf('services', publisher)],
+    extensions: exports ? [exports.reception] : [],
+    handlers: {
+      ...importHandlers({ imports, meshReport: (subject) => publisher.of(subject) }),
+      ...exportHandlers({ exports, publisher }),
+      ...accessHandlers({ exports, publisher }),
+    },
+    parts: [
+      ...(live ? [partOf('services of the config', live)] : []),
+      // Before the exports, whose first table of routes has those of imports too.
+      ...(imports ? [partOf('imports', imports)] : []),
+      ...(exports ? [partOf('exports', exports)] : []),
+      partOf('services', publisher),
+    ],
     onChange: changed.add,
-    warnings: () => [...publisher.warnings(), ...(imports?.warnings() ?? [])],
-    trustChanged: (trustDomain) => imports?.trustChanged(trustDomain),
+    warnings: () => [
+      ...publisher.warnings(),
+      ...(live?.warnings() ?? []),
+      ...(exports?.warnings() ?? []),
+      ...(imports?.warnings() ?? []),
+    ],
+    trustChanged: (trustDomain) => {
+      exports?.owner.compare();
+      imports?.trustChanged(trustDomain);
+    },
   };
 }

@@ -171,6 +171,16 @@ const HINTS: Readonly<Record<string, string>> = {
     'let the mesh sign with another root first, and give the agent an SVID under it ("federate rotation status"); if the key must go now, give --even-our-own-svid',
   'distrusted-key-offered':
     'do not accept it: a peer offers a key under another name that you have distrusted',
+  'service-unknown': '"federate service list --own" shows the services of our mesh',
+  'service-not-exportable': '"federate service list --own" shows what stands in the way of each service',
+  'peer-unknown': '"federate list" shows the relationships there are',
+  'no-gateway': 'name the gateway under services.gateways in the config of the agent and restart it',
+  'not-exported': '"federate service list" shows what is exported to whom',
+  'service-still-exported': '"federate service withdraw" ends its exports first',
+  'rule-unknown': '"federate access list" shows the rules there are',
+  'declared-in-config':
+    'change the section "services" of the config file; the agent reads it again by itself',
+  'declared-in-mesh': 'change the configuration of the mesh, such as the exported-services of Consul',
   'no-svid':
     'give the agent one: endpoint.svid with https_spiffe, identity with https_web; "federate status" shows it as "signs as"',
   'signed-bundle-refused':

@@ -12,7 +12,6 @@ export type { PendingCatalogue } from './importer/pending-catalogues.ts';
 export { ServiceImporter } from './importer/service-importer.ts';
 export { AccessDesk, type AccessAnswer } from './owner/access-desk.ts';
 export { ExportError, type ExportErrorCode } from './owner/errors.ts';
-export type { PeerUse } from './owner/export-book.ts';
 export { ExportDesk } from './owner/export-desk.ts';
 export { ExportsReception } from './owner/exports-reception.ts';
 export { type GatewayRoute, routesText } from './owner/gateway-routes.ts';

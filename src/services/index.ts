@@ -12,7 +12,7 @@ export {
 } from './access/http-condition.ts';
 export { type AccessRequest, type AccessVerdict, judgeAccess } from './access/judge-access.ts';
 export { mayCall } from './access/may-call.ts';
-export { type AccessPolicy, type AccessRule, checkRule } from './access/rule.ts';
+export { type AccessPolicy, type AccessRule, checkRule, portsOf } from './access/rule.ts';
 export { readRule, type RuleDocument, writeRule } from './access/rule-document.ts';
 export type {
   Catalogue,

@@ -268,7 +268,7 @@ async function restart(index: number) {
 }
 
 describe('partsOfAgent()', () => {
-  const STEPS = 19;
+  const STEPS = 21;
 
   it('has as many steps as are tried below', async () => {
     const { folder, parts } = await restart(0);

@@ -51,6 +51,9 @@ export const NOT_FOUND_CODES: ReadonlySet<string> = new Set([
   'no-such-invitation',
   'no-unrecorded-trust',
   'not-imported',
+  'service-unknown',
+  'not-exported',
+  'rule-unknown',
 ]);
 
 /** The error codes that answer 400: the request itself is wrong. */

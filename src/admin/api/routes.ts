@@ -1,6 +1,8 @@
 import type { z } from 'zod';
+import { accessRoutes } from './access.ts';
 import { bundleRoutes } from './bundles.ts';
 import { distrustedRoutes } from './distrusted.ts';
+import { exportRoutes } from './exports.ts';
 import { historyRoutes } from './history.ts';
 import { importRoutes } from './imports.ts';
 import { invitationRoutes } from './invitations.ts';
@@ -29,6 +31,8 @@ export const routes = {
   ...distrustedRoutes,
   ...invitationRoutes,
   ...importRoutes,
+  ...exportRoutes,
+  ...accessRoutes,
   ...rotationRoutes,
   ...signedBundleRoutes,
   ...unrecordedTrustRoutes,

@@ -2,7 +2,9 @@ import type { InMeshDocument, OutOfMeshDocument } from '../../admin/index.ts';
 import type { ForeignTrustReport } from '../../mesh-adapters/index.ts';
 
 /** The last report of the mesh, in the form of the admin API; null where the mesh has nothing. */
-export function describeReport(report: ForeignTrustReport | undefined): InMeshDocument | null {
+export function describeReport(
+  report: { readonly state: string; readonly code?: string; readonly message?: string } | undefined,
+): InMeshDocument | null {
   return report ? { state: report.state, code: report.code ?? null, message: report.message ?? null } : null;
 }
 

@@ -1,175 +1,150 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { AccessPolicy, AccessVerdict, Compilation, Target } from '../../services/index.ts';
+import type { Command } from 'commander';
+import type { AccessPolicyDocument, AccessRuleDocument } from '../../admin-client/index.ts';
 import { defined } from '../../objects/index.ts';
-import { withOutput } from '../agent-options.ts';
-import { exitCodes } from '../exit-codes.ts';
-import { type OutputFormat, type Terminal, UsageError } from '../terminal.ts';
+import { type AgentOptions, agentFor, eachOf, withAgent } from '../agent-options.ts';
+import { renderTable } from '../table.ts';
+import type { Terminal } from '../terminal.ts';
+import type { View } from '../view.ts';
+import { checkCommand } from './access-check.ts';
+import { compileCommand } from './access-compile.ts';
 
-interface CheckOptions {
-  readonly from: string;
-  readonly port?: string;
-  readonly method?: string;
-  readonly path?: string;
-  readonly header?: Readonly<Record<string, string>>;
-  readonly output: OutputFormat;
+interface RuleOptions extends AgentOptions {
+  readonly service: string;
+  readonly from: readonly string[];
+  readonly id?: string;
+  readonly ports?: readonly string[];
+  readonly methods?: readonly string[];
+  readonly paths?: readonly string[];
+  readonly headers?: readonly string[];
 }
 
-interface CompileOptions {
-  readonly for: Target;
-  readonly namespace: string;
-  readonly label?: Readonly<Record<string, string>>;
-  readonly peerName?: Readonly<Record<string, string>>;
-  readonly output: OutputFormat;
-}
-
-/** Every target. The type makes the list complete, and nothing is loaded for it. */
-const TARGETS: Readonly<Record<Target, true>> = {
-  istio: true,
-  consul: true,
-  kuma: true,
-  linkerd: true,
-  envoy: true,
-  kubernetes: true,
-  opa: true,
-};
-
-/** `federate access`: one policy for all meshes, as a file. */
+/** `federate access`: who may call our services, and one policy for all meshes. */
 export function accessCommand(program: Command, terminal: Terminal): void {
   const access = program
     .command('access')
-    .description('who may call a service: check a policy file, and write it for a mesh');
+    .description('who may call a service of ours: rules, their check, and the objects of each mesh');
+  ruleCommand(access, terminal, 'allow');
+  ruleCommand(access, terminal, 'deny');
+  revokeCommand(access, terminal);
+  listCommand(access, terminal);
+  showCommand(access, terminal);
   checkCommand(access, terminal);
   compileCommand(access, terminal);
 }
 
-function checkCommand(access: Command, terminal: Terminal): void {
-  withOutput(access.command('check <policy>'))
-    .description('may this caller make this request?')
-    .requiredOption('--from <id>', "the caller's SPIFFE ID")
-    .option('--port <name>', 'the name of the port; left out: the only one')
-    .option('--method <method>', 'the method of the request, such as GET')
-    .option('--path <path>', 'the path of the request, without its query')
-    .option('--header <name=value>', 'a header of the request; again for each further one', pair('a header'))
+function ruleCommand(access: Command, terminal: Terminal, effect: 'allow' | 'deny'): void {
+  withAgent(access.command(effect))
+    .description(
+      effect === 'allow'
+        ? 'let callers in; without a rule nobody may call'
+        : 'keep callers out; this wins over every "allow"',
+    )
+    .requiredOption('--service <service>', 'the ID of the service')
+    .requiredOption(
+      '--from <caller>',
+      'a SPIFFE ID with a path, or a trust domain for all of its identities; again for each further one',
+      eachOf,
+    )
+    .option('--id <name>', 'names the rule; left out: rule- and the next number')
+    .option('--ports <names>', 'names of ports, with commas; left out: all', listed)
+    .option('--methods <methods>', 'such as GET,POST', listed)
+    .option('--paths <paths>', 'such as /remarks, or /v1/* for all below it', listed)
+    .option('--headers <header>', '"name: value", or "name"; again for each further one', eachOf)
     .addHelpText(
       'after',
-      `
-Exit code 0 when the request is allowed, 1 when not. docs/access.md describes
-the policy file.
-
+      effect === 'allow'
+        ? `
 Examples:
-  $ federate access check info.yaml --from spiffe://istio.example/ns/weather/sa/backend \\
-      --method GET --path /remarks
-  $ federate access check db.yaml --from spiffe://b.example/ns/x/sa/y --port sql`,
+  $ federate access allow --service info --methods GET --paths /remarks \\
+      --from spiffe://istio.example/ns/weather/sa/backend
+  $ federate access allow --service web.shop --from b.example --id whole-peer`
+        : `
+Example:
+  $ federate access deny --service web.shop --from spiffe://b.example/ns/x/sa/test`,
     )
-    .action(async (file: string, options: CheckOptions) => {
-      const { judgeAccess } = await import('../../services/index.ts');
-      const { parseSpiffeId } = await import('../../spiffe/index.ts');
-      const policy = await readPolicy(file);
-      const port = portIn(policy, options.port);
-      const verdict = judgeAccess(policy, {
-        caller: parseSpiffeId(options.from),
-        port,
-        ...defined({ method: options.method, path: options.path, headers: options.header }),
-      });
-      terminal.result({ service: policy.service.id, port, ...verdict }, (view) =>
-        verdict.allowed
-          ? `${view.paint('green', 'allowed')} by the rule ${verdict.rule}`
-          : `${view.paint('red', 'refused')}: ${REASONS[verdict.code](verdict)} [${verdict.code}]`,
-      );
-      if (!verdict.allowed) terminal.exitCode = exitCodes.failed;
+    .action(async (options: RuleOptions) => {
+      const { service, from, id, ports, methods, paths, headers } = options;
+      const body = { service, effect, from, ...defined({ id, ports, methods, paths, headers }) };
+      const rule = await agentFor(options).call('POST /v1/access', { body });
+      terminal.result(rule, () => `${rule.service}: ${ruleText(rule)}`);
+      if (terminal.format === 'text')
+        for (const { code, message } of rule.warnings) terminal.err(`WARNING: ${message} [${code}]`);
     });
 }
 
-type Refused = Extract<AccessVerdict, { allowed: false }>;
-
-const REASONS: Readonly<Record<Refused['code'], (verdict: Refused) => string>> = {
-  'denied-by-rule': (verdict) => `the rule ${'rule' in verdict ? verdict.rule : ''} denies it`,
-  'no-rule-allows': () => 'no rule allows it',
-  'path-ambiguous': () =>
-    'servers read this path in several ways ("//", "%", a dot segment, …), so no rule about paths allows it',
-};
-
-function compileCommand(access: Command, terminal: Terminal): void {
-  withOutput(access.command('compile <policy>'))
-    .description('write the policy as the objects that a mesh enforces; writes nothing that allows more')
-    .addOption(
-      new Option('--for <target>', 'what enforces the policy')
-        .choices(Object.keys(TARGETS))
-        .makeOptionMandatory(),
-    )
-    .option('--namespace <namespace>', 'the namespace of the workload', 'default')
-    .option(
-      '--label <name=value>',
-      "a label of the workload's pods; again for each further one",
-      pair('a label'),
-    )
-    .option(
-      '--peer-name <trust-domain=name>',
-      'for consul: the name of the peering of a trust domain; again for each further one',
-      pair('a peering'),
-    )
-    .addHelpText(
-      'after',
-      `
-Text output is a stream of YAML, for "kubectl apply -f -". What the target cannot
-express is refused by name on standard error, and nothing is written in its place:
-the exit code is 1 then.
-
-Examples:
-  $ federate access compile info.yaml --for istio --namespace weather --label app=info
-  $ federate access compile info.yaml --for consul --peer-name c.consul=c-peer
-  $ federate access compile info.yaml --for opa --output json`,
-    )
-    .action(async (file: string, options: CompileOptions) => {
-      const { compilers } = await import('../../services/index.ts');
-      const { yamlText } = await import('../yaml-text.ts');
-      const policy = await readPolicy(file);
-      const compilation = compilers[options.for](policy, {
-        namespace: options.namespace,
-        labels: options.label ?? { app: policy.service.id },
-        peerNames: options.peerName ?? {},
-      });
-      terminal.result({ target: options.for, ...compilation }, () =>
-        compilation.objects.map((object) => `---\n${yamlText(object).trimEnd()}`).join('\n'),
-      );
-      if (terminal.format === 'text') reportFindings(terminal, options.for, compilation);
-      if (compilation.refused.length !== 0) terminal.exitCode = exitCodes.failed;
+function revokeCommand(access: Command, terminal: Terminal): void {
+  withAgent(access.command('revoke <rule>'))
+    .description('take a rule away')
+    .requiredOption('--service <service>', 'the ID of the service')
+    .addHelpText('after', '\nExample:\n  $ federate access revoke rule-1 --service info')
+    .action(async (id: string, options: AgentOptions & { readonly service: string }) => {
+      const { service } = options;
+      const answer = await agentFor(options).call('POST /v1/revoked-access', { body: { service, id } });
+      terminal.result(answer, () => `The rule ${answer.id} of ${answer.service} is gone.`);
     });
 }
 
-function reportFindings(
-  terminal: Terminal,
-  target: Target,
-  { objects, refused, warnings }: Compilation,
-): void {
-  for (const { code, message } of warnings) terminal.err(`WARNING: ${message} [${code}]`);
-  for (const { rule, element, message } of refused)
-    terminal.err(`REFUSED: the ${element} of the rule ${rule}: ${message}`);
-  if (objects.length === 0)
-    terminal.err(`Nothing is written for ${target}: without the refused rule the rest would allow too much.`);
+function listCommand(access: Command, terminal: Terminal): void {
+  withAgent(access.command('list'))
+    .description('every rule of every service')
+    .addHelpText('after', '\nExample:\n  $ federate access list')
+    .action(async (options: AgentOptions) => {
+      const all = await agentFor(options).call('GET /v1/access');
+      terminal.result(all, (view) => textOfAll(all, view));
+    });
 }
 
-/** Throws `ConfigError` with every mistake. */
-async function readPolicy(file: string): Promise<AccessPolicy> {
-  const { accessPolicySchema, readConfig } = await import('../../config/index.ts');
-  return readConfig(file, accessPolicySchema).config;
+function showCommand(access: Command, terminal: Terminal): void {
+  withAgent(access.command('show <service>'))
+    .description('the rules of one service in full')
+    .addHelpText('after', '\nExample:\n  $ federate access show info')
+    .action(async (service: string, options: AgentOptions) => {
+      const one = await agentFor(options).call('GET /v1/access/{service}', { params: { service } });
+      terminal.result(one, (view) => textOfOne(one, view));
+    });
 }
 
-function portIn({ service }: AccessPolicy, name: string | undefined): string {
-  const known = service.ports.map((port) => port.name);
-  const [only] = known;
-  if (name === undefined && known.length === 1 && only !== undefined) return only;
-  if (name !== undefined && known.includes(name)) return name;
-  throw new UsageError(`give one of the ports of ${service.id} with --port: ${known.join(', ')}`);
+function textOfAll(all: readonly AccessPolicyDocument[], view: View): string {
+  const rows = all.flatMap(({ service, rules }) =>
+    rules.length === 0
+      ? [[service, '-', '-', 'nobody may call']]
+      : rules.map((rule) => [service, rule.id, rule.effect, conditionsOf(rule)]),
+  );
+  if (rows.length === 0) return 'No service has a rule, so no peer may call anything.';
+  return renderTable(['SERVICE', 'RULE', 'EFFECT', 'WHO AND WHAT'], rows, view);
 }
 
-function pair(what: string) {
-  return (
-    text: string,
-    before: Readonly<Record<string, string>> | undefined,
-  ): Readonly<Record<string, string>> => {
-    const equals = text.indexOf('=');
-    if (equals < 1) throw new InvalidArgumentError(`${what} is "name=value", not ${JSON.stringify(text)}`);
-    return { ...before, [text.slice(0, equals)]: text.slice(equals + 1) };
-  };
+function textOfOne({ service, rules, in_mesh: inMesh }: AccessPolicyDocument, view: View): string {
+  const lines = rules.map(
+    (rule) =>
+      `${ruleText(rule)}\n    since ${view.at(rule.since)} by ${rule.actor}${rule.unfit === null ? '' : `\n    ${view.paint('red', 'does not count')}: ${rule.unfit}`}`,
+  );
+  const mesh =
+    inMesh === null
+      ? 'our mesh has nothing of it'
+      : `in our mesh: ${inMesh.state}${inMesh.message === null ? '' : `, ${inMesh.message}`}${inMesh.code === null ? '' : ` [${inMesh.code}]`}`;
+  return [
+    view.paint('bold', service),
+    ...(lines.length === 0 ? ['no rule: nobody may call'] : lines),
+    mesh,
+  ].join('\n');
+}
+
+function ruleText(rule: AccessRuleDocument): string {
+  return `${rule.id} ${rule.effect === 'allow' ? 'lets in' : 'keeps out'} ${conditionsOf(rule)}`;
+}
+
+function conditionsOf({ from, ports, methods, paths, headers, unfit }: AccessRuleDocument): string {
+  return [
+    from.join(' '),
+    ...(ports ? [`on ${ports.join(' ')}`] : []),
+    ...(methods ? [methods.join(' ')] : []),
+    ...(paths ? [paths.join(' ')] : []),
+    ...(headers ? [`with ${headers.join(', ')}`] : []),
+    ...(unfit === null ? [] : ['(does not count)']),
+  ].join(' ');
+}
+
+function listed(text: string, before: readonly string[] | undefined): readonly string[] {
+  return [...(before ?? []), ...text.split(',').map((each) => each.trim())];
 }

@@ -1,11 +1,9 @@
-import { defined, given } from '../../objects/index.ts';
 import { type Clock, fileMarks, type Log } from '../../platform/index.ts';
 import type { TrustDomain } from '../../spiffe/index.ts';
 import { AdapterState } from '../contract/adapter-state.ts';
 import { MeshAdapterError } from '../contract/errors.ts';
 import { followOwnTrust } from '../contract/follow-own-trust.ts';
 import type { MeshAdapter, OwnTrust } from '../contract/mesh-adapter.ts';
-import { createServiceFiles } from '../contract/service-files.ts';
 import { SecondLook } from '../contract/second-look.ts';
 import { loadOwnTrust, type OwnFiles, pathsOf, readOnce, readOwnTrust } from './read-own-trust.ts';
 import { readPresentTrust, writeForeignTrust } from './write-foreign-trust.ts';
@@ -17,8 +15,6 @@ export interface FilesAdapterOptions {
   readonly signingPemFile?: string | undefined;
   /** Made when it is not there; files in it that are not ours stay. */
   readonly foreignFolder: string;
-  /** Where services are written as data; left out: nowhere. */
-  readonly servicesFolder?: string;
   /** How often the own files are looked at. */
   readonly pollMs: number;
   readonly clock: Clock;
@@ -70,7 +66,6 @@ export function createFilesAdapter(options: FilesAdapterOptions): MeshAdapter {
     onReport: (listener) => state.onReport(listener),
     onProgress: (listener) => state.onProgress(listener),
     status: () => state.status,
-    ...defined({ services: given(options.servicesFolder, (place) => createServiceFiles(place, clock)) }),
     stop: async () => stopping.abort(),
   };
 }

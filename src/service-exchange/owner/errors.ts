@@ -12,8 +12,10 @@ import { CodedError } from '../../errors/index.ts';
  * - `peer-unknown` there is no relationship with this trust domain
  * - `export-to-self` a service is exported to peers, and this is our own trust domain
  * - `not-exported` the service is not exported to this peer
+ * - `no-svid` this agent has no SVID to sign lists with
  * - `no-gateway` the config names no gateway, so no peer could reach the service
  * - `catalogue-too-large` the catalogue of the peer would exceed a bound
+ * - `port-unknown` the service has several ports, or none of this name
  * - `rules-many` the service has as many rules as a service may have
  * - `rule-id-taken` another rule of the service has this ID
  * - `rule-unknown` the service has no rule with this ID
@@ -30,8 +32,10 @@ export type ExportErrorCode =
   | 'peer-unknown'
   | 'export-to-self'
   | 'not-exported'
+  | 'no-svid'
   | 'no-gateway'
   | 'catalogue-too-large'
+  | 'port-unknown'
   | 'rules-many'
   | 'rule-id-taken'
   | 'rule-unknown'

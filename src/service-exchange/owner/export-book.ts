@@ -2,6 +2,7 @@ import {
   type CatalogueContent,
   type ExportObstacle,
   exportObstacle,
+  type ImportReport,
   isRoutableSni,
   mayCall,
   type OfferedService,
@@ -19,23 +20,12 @@ import { enforcedPolicy, fittingRules, type KeptRule, rulesByService } from './p
 import { readDeclaredService } from './service-document.ts';
 import type { OwnerSettings } from './settings.ts';
 
-/** What a peer reported about its use of our services. */
-export interface PeerUse {
-  /** The sequence of the catalogue that it has. */
-  readonly sequence: number;
-  /** IDs of services. */
-  readonly imported: readonly string[];
-  readonly refused: readonly { readonly id: string; readonly code: string }[];
-  /** The SNI that its mesh sends, by `<service>/<port>`. */
-  readonly wantedSni: ReadonlyMap<string, string>;
-}
-
 export interface ExportBookParts {
   readonly settings: OwnerSettings;
   readonly store: Pick<Store, 'serviceExports' | 'accessRules' | 'ownServices'>;
   readonly own: () => TrustDomain | undefined;
   readonly issued: Pick<IssuedCatalogues, 'peek'>;
-  readonly useOf: (consumer: TrustDomain) => PeerUse | undefined;
+  readonly useOf: (consumer: TrustDomain) => ImportReport | undefined;
 }
 
 /**
@@ -80,6 +70,11 @@ export class ExportBook {
 
   rulesOf(service: string): readonly KeptRule[] {
     return this.#rules.get(service) ?? [];
+  }
+
+  /** What a peer reports that it does with our services. */
+  useOf(consumer: TrustDomain): ImportReport | undefined {
+    return this.#parts.useOf(consumer);
   }
 
   /** The IDs of all services that have a rule. */

@@ -9,7 +9,8 @@ import type { ServiceOwner, ServiceOwnerParts } from './service-owner.ts';
 import { type DeclaredService, MESH_ACTOR, ownServiceOf } from './settings.ts';
 
 /** What the desks of the owner need. */
-export interface DeskParts extends Pick<ServiceOwnerParts, 'settings' | 'store' | 'own' | 'peers' | 'clock'> {
+export interface DeskParts
+  extends Pick<ServiceOwnerParts, 'settings' | 'store' | 'own' | 'peers' | 'signer' | 'clock'> {
   readonly owner: ServiceOwner;
   /** Reads the services of the mesh again, because it may have got a new one just now. */
   readonly readMesh: () => Promise<void>;
@@ -123,6 +124,8 @@ export class ExportDesk {
         'peer-unknown',
         `there is no relationship with ${consumer}${didYouMean(consumer, known)}`,
       );
+    if (!this.#parts.signer())
+      throw new ExportError('no-svid', 'this agent has no SVID to sign the list for peers with');
     if (settings.gateways.length === 0)
       throw new ExportError(
         'no-gateway',

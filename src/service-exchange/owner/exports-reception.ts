@@ -19,7 +19,7 @@ const HELD_PER_PEER = 8;
 const REFUSAL_MS = 250;
 
 export interface ExportsReceptionParts {
-  readonly owner: Pick<ServiceOwner, 'serves' | 'issued'>;
+  readonly owner: Pick<ServiceOwner, 'serves' | 'issued' | 'reported'>;
   /** The peer that a caller proves to be, by its signed statement. */
   readonly prove: (address: string, statement: string) => Promise<TrustDomain | undefined>;
   readonly clock: Clock;
@@ -70,6 +70,7 @@ export class ExportsReception implements EndpointExtension {
     const consumer = await this.#parts.prove(remoteAddress, holding);
     const now = consumer && (await this.#catalogueFor(consumer));
     if (!now) return undefined;
+    this.#parts.owner.reported(consumer);
     const isCurrent = ({ etag }: SignedCatalogue) => matchesTag(ifNoneMatch, etag);
     let isHeld = waitSeconds !== undefined;
     let signed: SignedCatalogue | undefined = now;

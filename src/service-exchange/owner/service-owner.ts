@@ -1,9 +1,9 @@
 import { pause, type Clock, type Log, Listeners, Turns } from '../../platform/index.ts';
-import type { OwnService } from '../../services/index.ts';
+import type { ImportReport, OwnService } from '../../services/index.ts';
 import type { StatementSigner, TrustDomain } from '../../spiffe/index.ts';
 import type { Store, StoredExport } from '../../store/index.ts';
 import { applyDeclared } from './declared-entries.ts';
-import { ExportBook, type PeerUse } from './export-book.ts';
+import { ExportBook } from './export-book.ts';
 import { IssuedCatalogues, tooLarge } from './issued-catalogues.ts';
 import type { DeclaredExports, OwnerSettings } from './settings.ts';
 
@@ -20,7 +20,7 @@ export interface ServiceOwnerParts {
   readonly peers: () => readonly TrustDomain[];
   readonly signer: () => StatementSigner | undefined;
   /** What a peer proved that it does with our services. */
-  readonly useOf: (consumer: TrustDomain) => PeerUse | undefined;
+  readonly useOf: (consumer: TrustDomain) => ImportReport | undefined;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -37,6 +37,8 @@ export class ServiceOwner {
   readonly #turns = new Turns();
   readonly #stopping = new AbortController();
   readonly #tooLarge = new Map<TrustDomain, string>();
+  /** The SNIs of each peer that were reported last, as one text. */
+  readonly #wantedSni = new Map<TrustDomain, string>();
   #declared: DeclaredExports | undefined;
   #wake = new AbortController();
   #loop: Promise<void> | undefined;
@@ -121,6 +123,14 @@ export class ServiceOwner {
     if (!issued) return false;
     const sinceMs = this.#parts.clock.now().getTime() - issued.at.getTime();
     return issued.services.length === 0 && sinceMs < this.#parts.settings.catalogueLifetimeMs;
+  }
+
+  /** A peer has reported what it does with our services. Its mesh may need other SNIs now. */
+  reported(consumer: TrustDomain): void {
+    const wanted = [...(this.#parts.useOf(consumer)?.wantedSni ?? [])].join(' ');
+    if (wanted === (this.#wantedSni.get(consumer) ?? '')) return;
+    this.#wantedSni.set(consumer, wanted);
+    this.compare();
   }
 
   /** Begins the end of an export. Rejects with `StoreError`. */

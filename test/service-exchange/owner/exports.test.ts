@@ -208,11 +208,12 @@ describe('ServiceOwner', () => {
       ['web/admin', 'sni.admin.example'],
       ['other/http', 'sni.other.example'],
     ]);
-    world.uses.set(east, { sequence: 1, imported: ['info'], refused: [], wantedSni });
+    world.uses.set(east, { sequence: 1, imported: ['info'], refused: [], isPartial: false, wantedSni });
     world.uses.set(west, {
       sequence: 1,
       imported: [],
       refused: [],
+      isPartial: false,
       wantedSni: new Map([['info/http', 'west.example.org']]),
     });
     expect(world.owner.book.routes().map(({ sni, target }) => `${sni} ${target.host}`)).toEqual([

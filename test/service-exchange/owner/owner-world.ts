@@ -3,13 +3,13 @@ import {
   type DeclaredExports,
   ExportDesk,
   type OwnerSettings,
-  type PeerUse,
   ServiceOwner,
 } from '../../../src/service-exchange/index.ts';
 import { silentLog } from '../../../src/platform/index.ts';
 import {
   type Catalogue,
   EXPORTS_TYPE,
+  type ImportReport,
   type OwnService,
   parseServiceId,
   readCatalogue,
@@ -66,7 +66,7 @@ export class OwnerWorld implements AsyncDisposable {
   peers: TrustDomain[] = [];
   /** What the mesh has, whenever it is read. */
   inMesh: OwnService[] = [];
-  readonly uses = new Map<TrustDomain, PeerUse>();
+  readonly uses = new Map<TrustDomain, ImportReport>();
   readonly #settings: OwnerSettings;
 
   private constructor(store: Store, ca: TestCa, signer: StatementSigner, settings: Partial<OwnerSettings>) {

@@ -1,14 +1,15 @@
 import { z } from 'zod';
-import { accessPolicySchema, configSchemas } from '../../src/config/index.ts';
+import { accessPolicySchema } from './access-policy.ts';
+import { CONFIG_KINDS, configSchemas } from './config-kinds.ts';
 
-const TITLES: ReadonlyMap<string, string> = new Map([
-  ['agent', '`federate agent`'],
-  ['gateway', '`federate gateway`'],
-  ['sidecar', '`federate sidecar`'],
-  ['simulated-istio', '`federate simulate istio`'],
-  ['simulated-consul', '`federate simulate consul`'],
-  ['weather', '`federate simulate weather`'],
-]);
+const TITLES = {
+  agent: '`federate agent`',
+  gateway: '`federate gateway`',
+  sidecar: '`federate sidecar`',
+  'simulated-istio': '`federate simulate istio`',
+  'simulated-consul': '`federate simulate consul`',
+  weather: '`federate simulate weather`',
+} as const;
 
 interface JsonSchema {
   readonly type?: string;
@@ -26,7 +27,7 @@ interface JsonSchema {
 /** `docs/config.md`: every field of every config file, from the schemas themselves. */
 export function renderConfigReference(): string {
   const sections = [
-    ...Object.entries(configSchemas).map(([kind, schema]) => section(TITLES.get(kind) ?? kind, schema)),
+    ...CONFIG_KINDS.map((kind) => section(TITLES[kind], configSchemas[kind])),
     section('Access policy: `federate access`', accessPolicySchema),
   ];
   return `# Config files
