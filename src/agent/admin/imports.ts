@@ -23,6 +23,9 @@ import {
 import { parseTrustDomain } from '../../spiffe/index.ts';
 import type { ServiceImports } from '../service-imports.ts';
 
+/** An import, also one that was removed just now. */
+type Described = Pick<Import, 'row'> & Partial<Import>;
+
 /** Shows what peers offer, and takes the decisions about it. Without `imports` services are off. */
 export function importHandlers({
   imports,
@@ -35,7 +38,7 @@ export function importHandlers({
     if (imports) return imports;
     throw new ImportError('services-off', 'this agent exchanges no services: its config has no "services"');
   };
-  const describe = (each: Import): ImportDocument => describeImport(each, meshReport);
+  const describe = (each: Described): ImportDocument => describeImport(each, meshReport);
   return {
     'GET /v1/service-offers': async () => (await on().desk.offers()).map(describeOffers),
     'GET /v1/service-offers/{trust_domain}': async ({ params }) => {
@@ -59,7 +62,7 @@ export function importHandlers({
     'POST /v1/dropped-imports': async ({ body, actor }) => {
       const from = body.from === undefined ? undefined : parseTrustDomain(body.from);
       const row = await on().desk.drop(body.name, from, actor);
-      return describe(on().importer.book.find(row.trustDomain, row.service) ?? { row, offer: undefined });
+      return describe(on().importer.book.find(row.trustDomain, row.service) ?? { row });
     },
     'GET /v1/waiting-lists': () =>
       on()
@@ -116,7 +119,7 @@ function describePort({ name, port, protocol, serverFirst, sni }: OfferedPort): 
 }
 
 function describeImport(
-  { row, offer }: Import,
+  { row, offer }: Described,
   meshReport: (subject: ReportSubject) => ServiceReport | undefined,
 ): ImportDocument {
   const [offered] = offer?.services ?? [];

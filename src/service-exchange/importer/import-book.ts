@@ -38,6 +38,8 @@ export interface ImportBookParts {
 export interface Import {
   readonly row: StoredImport;
   readonly offer: CatalogueContent | undefined;
+  /** The same also where today's settings refuse its addresses: a new offer is compared with it. */
+  readonly accepted: CatalogueContent | undefined;
 }
 
 /** Where an SNI that our callers send to the egress gateway leads. */
@@ -45,6 +47,12 @@ export interface EgressRoute {
   readonly sni: string;
   readonly endpoints: readonly ImportedEndpoint[];
 }
+
+/** The import that came first with each SNI, of those that are used. */
+type FirstUsers = ReadonlyMap<string, StoredImport>;
+
+/** Of an import that frees an SNI, one that then has it, and so on. */
+const MOST_PASSES = 3;
 
 /**
  * Every import and its state, in memory as it is in the store. `settle` compares the states with
@@ -79,8 +87,8 @@ export class ImportBook {
 
   /** What the judge of catalogues needs to know of the imports of one peer. */
   importedFrom(trustDomain: TrustDomain): CatalogueContext['imported'] {
-    return this.list().flatMap(({ row, offer }) =>
-      row.trustDomain === trustDomain ? (offer?.services ?? []) : [],
+    return this.list().flatMap(({ row, accepted }) =>
+      row.trustDomain === trustDomain ? (accepted?.services ?? []) : [],
     );
   }
 
@@ -138,7 +146,7 @@ export class ImportBook {
    */
   async put(row: StoredImport, event: NewEvent): Promise<StoredImport> {
     const judged = await this.#turns.run(async () => {
-      const next = this.#judge({ row, offer: this.#read(row) });
+      const next = this.#judge({ row, ...this.#read(row) }, this.#firstUsers());
       const kept = next === 'remove' ? row : next;
       await this.#parts.store.putServiceImport(kept, event);
       this.#keep(kept);
@@ -165,28 +173,38 @@ export class ImportBook {
     this.#announce();
     return this.#turns.run(async () => {
       try {
-        for (const each of this.list()) await this.#settleOne(each);
+        // An import that ends may free a name or an SNI for a later one.
+        for (let pass = 0, isChanged = true; isChanged && pass < MOST_PASSES; pass += 1)
+          isChanged = await this.#settleAll();
       } finally {
         this.#announce();
       }
     });
   }
 
-  async #settleOne(each: Import): Promise<void> {
+  async #settleAll(): Promise<boolean> {
+    const users = this.#firstUsers();
+    let isChanged = false;
+    for (const each of this.list()) if (await this.#settleOne(each, users)) isChanged = true;
+    return isChanged;
+  }
+
+  /** Resolves with whether the import has another state. */
+  async #settleOne(each: Import, users: FirstUsers): Promise<boolean> {
     const { store, isPeer, clock, log } = this.#parts;
     const { row } = each;
     if (!isPeer(row.trustDomain)) {
       // The store removed the row together with the relationship.
       this.#imports.delete(keyOf(row));
-      return;
+      return true;
     }
-    const next = this.#judge(each);
+    const next = this.#judge(each, users);
     if (next === 'remove') {
       this.#imports.delete(keyOf(row));
       await store.removeServiceImport(row.trustDomain, row.service, this.#event('service-dropped', row));
-      return;
+      return true;
     }
-    if (isSame(row, next)) return;
+    if (isSame(row, next)) return false;
     this.#keep(next);
     const isNews = row.state !== next.state;
     try {
@@ -203,9 +221,10 @@ export class ImportBook {
         code: next.reason?.code,
         at: clock.now().toISOString(),
       });
+    return isNews;
   }
 
-  #judge(each: Import): StoredImport | 'remove' {
+  #judge(each: Pick<Import, 'row'>, users: FirstUsers): StoredImport | 'remove' {
     const { held, pending, settings, isTrusted, clock } = this.#parts;
     const { row } = each;
     const { drainMs } = settings();
@@ -218,7 +237,7 @@ export class ImportBook {
       catalogue: catalogue ? (this.usableUntil(catalogue) > now ? 'fresh' : 'stale') : 'none',
       offered,
       suspicion: pending.suspicionOf(row.trustDomain, row.service),
-      conflict: offered && this.#conflictOf(row, offered),
+      conflict: offered && this.#conflictOf(row, offered, users),
       now,
       drainMs,
     });
@@ -234,20 +253,27 @@ export class ImportBook {
   }
 
   /** Why a name or an SNI cannot be used: the import that came first keeps both. */
-  #conflictOf(row: StoredImport, { ports }: OfferedService): StateReason | undefined {
+  #conflictOf(row: StoredImport, { ports }: OfferedService, users: FirstUsers): StateReason | undefined {
     if (this.#parts.isOwnName(row.name))
       return { code: 'name-conflict', message: `${row.name} is the name of a service of our own mesh` };
-    for (const other of this.list()) {
-      if (keyOf(other.row) === keyOf(row)) return undefined;
-      if (!isUsed(other.row.state)) continue;
-      const taken = snisOf(other.offer).find((sni) => ports.some((port) => port.sni === sni));
-      if (taken !== undefined)
-        return {
-          code: 'sni-conflict',
-          message: `${taken} already leads to ${other.row.service} of ${other.row.trustDomain}`,
-        };
+    for (const { sni } of ports) {
+      const first = users.get(sni);
+      if (!first || keyOf(first) === keyOf(row) || (isUsed(row.state) && first.since > row.since)) continue;
+      return {
+        code: 'sni-conflict',
+        message: `${sni} already leads to ${first.service} of ${first.trustDomain}`,
+      };
     }
     return undefined;
+  }
+
+  #firstUsers(): FirstUsers {
+    const users = new Map<string, StoredImport>();
+    for (const { row, offer } of this.list()) {
+      if (!isUsed(row.state)) continue;
+      for (const sni of snisOf(offer)) if (!users.has(sni)) users.set(sni, row);
+    }
+    return users;
   }
 
   #used() {
@@ -261,20 +287,21 @@ export class ImportBook {
 
   #keep(row: StoredImport): void {
     const before = this.#imports.get(keyOf(row));
-    const offer = before && before.row.offer === row.offer ? before.offer : this.#read(row);
-    this.#imports.set(keyOf(row), { row, offer });
+    const { offer, accepted } = before && before.row.offer === row.offer ? before : this.#read(row);
+    this.#imports.set(keyOf(row), { row, offer, accepted });
   }
 
   /** What today's settings refuse does not count, also where it was accepted once. */
-  #read({ trustDomain, service, offer }: StoredImport): CatalogueContent | undefined {
+  #read({ trustDomain, service, offer }: StoredImport): Omit<Import, 'row'> {
     const reading = this.#parts.readingOf(trustDomain);
-    if (offer === undefined || !reading) return undefined;
+    if (offer === undefined || !reading) return { offer: undefined, accepted: undefined };
+    const accepted = readContent(offer, { ...reading, refuseHost: () => undefined });
     try {
-      return readContent(offer, reading);
+      return { offer: readContent(offer, reading), accepted };
     } catch (error) {
       if (!(error instanceof CatalogueError)) throw error;
       this.#parts.log.warn('an import is not used', { trustDomain, service, error });
-      return undefined;
+      return { offer: undefined, accepted };
     }
   }
 

@@ -225,7 +225,7 @@ export class ImportDesk {
     };
     await importer.book.put(row, event);
     importer.reported(from);
-    return importer.book.find(from, service) ?? { row, offer: undefined };
+    return importer.book.find(from, service) ?? { row, offer: undefined, accepted: undefined };
   }
 
   #nameOf({ service, from, name, alias }: ImportRequest, known: Import | undefined): string {

@@ -169,12 +169,6 @@ export class ServiceImporter {
     for (const trustDomain of names) if (!this.#polls.has(trustDomain)) this.#begin(trustDomain);
   }
 
-  /** What the config says about imports is another thing now. */
-  settingsChanged(): void {
-    for (const { poll } of this.#polls.values()) poll.reconsider();
-    this.settle();
-  }
-
   /** Judges every import again, soon. Never rejects. */
   settle(): void {
     const { log } = this.#parts;
@@ -204,9 +198,13 @@ export class ServiceImporter {
     return [...this.#polls.keys()];
   }
 
-  /** What we import from a peer is another thing now: its agent hears of it with the next request. */
+  /**
+   * What we import from a peer is another thing now. Its agent gets a report with the next request,
+   * and a list that waits is judged again.
+   */
   reported(trustDomain: TrustDomain): void {
-    this.#polls.get(trustDomain)?.poll.wake();
+    if (this.pending.of(trustDomain)) this.reconsider(trustDomain);
+    else this.#polls.get(trustDomain)?.poll.wake();
   }
 
   /** Has a peer's whole catalogue judged again. */

@@ -266,6 +266,27 @@ describe('a suspicious change', () => {
     expect(world.wanted()[0]).toContain('sa/other');
   });
 
+  it('is over when nobody imports the service any more', async () => {
+    await world.ask();
+    await world.desk.drop('info', undefined, 'operator:1000');
+    await world.advance(30_000);
+    await owner.offer([changed], {}, world.agent.clock.now());
+    expect(await world.ask()).toBe('accepted');
+    expect(world.desk.waiting()).toEqual([]);
+  });
+
+  it('waits also where the settings refused the last good one in between', async () => {
+    const gateways = [{ id: 'gw1', host: '10.1.2.3', port: 15443, priority: 0 }];
+    world.settings = { ...world.settings, allowedGatewayRanges: ['10.0.0.0/8'] };
+    await owner.offer([info], { gateways });
+    expect(await world.ask()).toBe('accepted');
+    world.settings = { ...world.settings, allowedGatewayRanges: [] };
+    await world.restart();
+    expect(world.wanted()).toEqual([]);
+    await owner.offer([changed]);
+    expect(await world.ask()).toBe('waiting identity-change');
+  });
+
   it('is over when the owner takes it back', async () => {
     await world.ask();
     await owner.offer([info]);
@@ -308,6 +329,23 @@ describe('names', () => {
     await expect(world.desk.drop('info', undefined, 'operator:1000')).rejects.toMatchObject({
       code: 'import-ambiguous',
     });
+  });
+
+  it('and SNIs belong to the first import, and are free again after it', async () => {
+    const shared = offeredPort({ sni: 'shared.test' });
+    const ids = [parseSpiffeId('spiffe://owner.test/sa/info')];
+    await owner.offer([info, web]);
+    await other.offer([{ ...info, spiffeIds: ids, ports: [shared] }]);
+    await world.ask(from);
+    await world.import('web');
+    await world.import('info', { from, alias: 'second' });
+    await owner.offer([{ ...info, ports: [shared] }, web]);
+    expect(await world.ask()).toBe('refused catalogue-sni-taken');
+    await expect(world.import('info')).resolves.toMatchObject({ row: { state: 'serving' } });
+    await world.desk.drop('info.second.federated', undefined, 'operator:1000');
+    await world.advance(30_000);
+    await owner.offer([{ ...info, ports: [shared] }, web], {}, world.agent.clock.now());
+    expect(await world.ask()).toBe('accepted');
   });
 
   it('of our own mesh are never taken', async () => {
