@@ -64,7 +64,7 @@ export function createConsulAdapter(options: ConsulAdapterOptions): MeshAdapter 
     state,
     read: (report, signal) => readOwnTrust({ client, state, report, clock, random, signal }),
     present: (signal) => writer.present(signal),
-    write: (wanted, signal, _reported, kept) => writer.apply(wanted, signal, kept),
+    write: (comparison) => writer.apply(comparison),
     services: createConsulServices({
       client,
       writer,

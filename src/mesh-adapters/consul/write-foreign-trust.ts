@@ -6,6 +6,7 @@ import { chooseForeignTrust } from '../contract/choose-foreign-trust.ts';
 import { MeshAdapterError } from '../contract/errors.ts';
 import { reportOf } from '../contract/foreign-report.ts';
 import type { ForeignTrustReport, PresentTrust } from '../contract/mesh-adapter.ts';
+import type { TrustComparison } from '../contract/peer-writes.ts';
 import type { ConsulClient } from './consul-client.ts';
 import type { ImportsByPeer } from './peer-imports.ts';
 import { PeerLink } from './peer-link.ts';
@@ -53,15 +54,11 @@ export class ForeignTrustWriter {
   }
 
   /**
-   * Compares and closes the gap, but leaves the peerings of `staying`. A peering that cannot be
+   * Compares and closes the gap, but leaves the peerings of `kept`. A peering that cannot be
    * deleted is reported for its trust domain and does not stop the others. Throws
    * `MeshAdapterError` where the cluster cannot be read.
    */
-  async apply(
-    wanted: readonly TrustBundle[],
-    signal: AbortSignal,
-    staying: ReadonlySet<TrustDomain>,
-  ): Promise<ForeignTrustReport[]> {
+  async apply({ wanted, signal, kept }: TrustComparison): Promise<ForeignTrustReport[]> {
     const [own, peerings] = await Promise.all([
       fetchOwnTrust(this.#client, signal),
       listPeerings(this.#client, this.#prefix, signal),
@@ -79,7 +76,7 @@ export class ForeignTrustWriter {
       ...admission,
       roots: rendered?.roots ?? [],
     }));
-    const removals = await this.#removeSurplus(peerings, admissions, staying, signal);
+    const removals = await this.#removeSurplus(peerings, admissions, kept, signal);
     const reports = await Promise.all(admissions.map((admission) => this.#hold(admission, signal)));
     const wantedDomains = new Set(wanted.map(({ trustDomain }) => trustDomain));
     return [

@@ -1,11 +1,12 @@
-import type { TrustBundle, TrustDomain } from '../../spiffe/index.ts';
+import type { Clock, Random } from '../../platform/index.ts';
 import { defined } from '../../objects/index.ts';
 import type { AdapterState } from './adapter-state.ts';
-import type { MeshAdapterError } from './errors.ts';
 import { followOwnTrust } from './follow-own-trust.ts';
 import type { SecondLook } from './second-look.ts';
 import type { ForeignTrustReport, MeshAdapter, OwnTrust, PresentTrust } from './mesh-adapter.ts';
 import type { MeshServices } from './mesh-services.ts';
+import type { TrustComparison } from './peer-writes.ts';
+import { retryConflicts } from './retry-conflicts.ts';
 
 /** A mesh adapter from its two halves: both end with the caller's signal, and with `stop`. */
 export function assembleAdapter(options: {
@@ -19,14 +20,9 @@ export function assembleAdapter(options: {
    * instant.
    */
   readonly secondLook?: SecondLook;
-  readonly write: (
-    wanted: readonly TrustBundle[],
-    signal: AbortSignal,
-    reported: ReadonlySet<TrustDomain>,
-    kept: ReadonlySet<TrustDomain>,
-    /** Every write of this comparison failed. A report of one peer does not show that. */
-    noteTrouble: (error: MeshAdapterError) => void,
-  ) => Promise<readonly ForeignTrustReport[]>;
+  readonly write: (comparison: TrustComparison) => Promise<readonly ForeignTrustReport[]>;
+  /** Set where other writers can be faster (`mesh-conflict`): the comparison is made again. */
+  readonly retry?: { readonly clock: Clock; readonly random: Random };
   /** Reads the entries in the mesh that have our mark. */
   readonly present: (signal: AbortSignal) => Promise<readonly PresentTrust[]>;
   /** The half about services; left out where the mesh knows none. */
@@ -34,7 +30,7 @@ export function assembleAdapter(options: {
   /** Other things to close at the end. */
   readonly stop?: () => Promise<void>;
 }): MeshAdapter {
-  const { kind, scope, state, read, secondLook, write, present, services, stop } = options;
+  const { kind, scope, state, read, secondLook, write, retry, present, services, stop } = options;
   const stopping = new AbortController();
   const until = (outer: AbortSignal) => AbortSignal.any([outer, stopping.signal]);
   return {
@@ -42,9 +38,11 @@ export function assembleAdapter(options: {
     scope,
     watchOwnTrust: (outer) => followOwnTrust(until(outer), read, secondLook),
     applyForeignTrust: (wanted, outer, reported = new Set(), kept = new Set()) =>
-      state.applying(until(outer), (signal, noteTrouble) =>
-        write(wanted, signal, reported, kept, noteTrouble),
-      ),
+      state.applying(until(outer), (signal, noteTrouble) => {
+        const once = (isLastTry: boolean) =>
+          write({ wanted, signal, reported, kept, noteTrouble, isLastTry });
+        return retry ? retryConflicts(once, { ...retry, signal }) : once(true);
+      }),
     presentTrust: (outer) => present(until(outer)),
     onReport: (listener) => state.onReport(listener),
     onProgress: (listener) => state.onProgress(listener),

@@ -1,4 +1,4 @@
-import type { TrustDomain } from '../../spiffe/index.ts';
+import type { TrustBundle, TrustDomain } from '../../spiffe/index.ts';
 import { MeshAdapterError } from './errors.ts';
 import type { ForeignTrustReport } from './mesh-adapter.ts';
 
@@ -13,6 +13,16 @@ export interface PeerWriting {
   readonly isLastTry: boolean;
   /** Called where the mesh accepted none of the writes. */
   readonly noteTrouble: (error: MeshAdapterError) => void;
+}
+
+/** One comparison of the mesh with the foreign trust that it should hold. */
+export interface TrustComparison extends PeerWriting {
+  readonly wanted: readonly TrustBundle[];
+  readonly signal: AbortSignal;
+  /** The trust domains that the last report did not call gone. */
+  readonly reported: ReadonlySet<TrustDomain>;
+  /** The trust domains whose entries stay as they are, although they are not wanted. */
+  readonly kept: ReadonlySet<TrustDomain>;
 }
 
 /** Writes that the mesh does not answer, one after the other, before it counts as away. */

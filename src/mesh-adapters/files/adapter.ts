@@ -2,7 +2,7 @@ import { type Clock, fileMarks, type Log } from '../../platform/index.ts';
 import type { TrustDomain } from '../../spiffe/index.ts';
 import { AdapterState } from '../contract/adapter-state.ts';
 import { MeshAdapterError } from '../contract/errors.ts';
-import { followOwnTrust } from '../contract/follow-own-trust.ts';
+import { assembleAdapter } from '../contract/assemble-adapter.ts';
 import type { MeshAdapter, OwnTrust } from '../contract/mesh-adapter.ts';
 import { SecondLook } from '../contract/second-look.ts';
 import { loadOwnTrust, type OwnFiles, pathsOf, readOnce, readOwnTrust } from './read-own-trust.ts';
@@ -29,7 +29,6 @@ export interface FilesAdapterOptions {
 export function createFilesAdapter(options: FilesAdapterOptions): MeshAdapter {
   const { trustDomain, own, signingPemFile, foreignFolder: folder, pollMs, clock, log } = options;
   const state = new AdapterState({ clock, log });
-  const stopping = new AbortController();
   let known: OwnTrust | undefined;
   // Own files in the middle of a write must not delay a revocation in the folder: judge foreign
   // roots by the last good read.
@@ -48,24 +47,15 @@ export function createFilesAdapter(options: FilesAdapterOptions): MeshAdapter {
     onTrouble: (error) => state.trouble('roots', error),
     clock,
   });
-  return {
+  return assembleAdapter({
     kind: 'files',
     scope: 'per-trust-domain',
-    watchOwnTrust: (outer) =>
-      followOwnTrust(
-        AbortSignal.any([outer, stopping.signal]),
-        (report, signal) =>
-          readOwnTrust({ trustDomain, own, signingPemFile, pollMs, state, report, clock, signal }),
-        secondLook,
-      ),
-    applyForeignTrust: (wanted, outer, _reported, kept = new Set()) =>
-      state.applying(outer, async () => {
-        return await writeForeignTrust(wanted, { folder, own: await ownTrust(), kept, clock });
-      }),
-    presentTrust: () => readPresentTrust(folder),
-    onReport: (listener) => state.onReport(listener),
-    onProgress: (listener) => state.onProgress(listener),
-    status: () => state.status,
-    stop: async () => stopping.abort(),
-  };
+    state,
+    read: (report, signal) =>
+      readOwnTrust({ trustDomain, own, signingPemFile, pollMs, state, report, clock, signal }),
+    secondLook,
+    present: () => readPresentTrust(folder),
+    write: async ({ wanted, kept }) =>
+      writeForeignTrust(wanted, { folder, own: await ownTrust(), kept, clock }),
+  });
 }

@@ -51,7 +51,7 @@ export function createIstioAdapter(options: IstioAdapterOptions): MeshAdapter {
     onTrouble: (error) => state.trouble('own-trust', error),
     clock,
   });
-  const writer: IstioWriter = { client, objects, allRevisions, anchors, unnarrowed, clock, random };
+  const writer: IstioWriter = { client, objects, allRevisions, anchors, unnarrowed, clock };
   return assembleAdapter({
     kind: 'istio',
     scope: 'merged',
@@ -59,7 +59,8 @@ export function createIstioAdapter(options: IstioAdapterOptions): MeshAdapter {
     read: (report, signal) => readOwnTrust({ client, objects, state, report, clock, random, signal }),
     secondLook,
     present: (signal) => readPresentTrust(writer, signal),
-    write: (wanted, signal, reported, kept) => writeForeignTrust(wanted, writer, signal, reported, kept),
+    write: (comparison) => writeForeignTrust(comparison, writer),
+    retry: { clock, random },
     services: createIstioServices({
       client,
       meshConfigMap: objects.mesh,

@@ -7,7 +7,6 @@ import { readBoundedFile } from '../files/bounded-file.ts';
 import type { MeshAdapter, OwnTrust } from '../contract/mesh-adapter.ts';
 import { ownRootsFromSources } from '../contract/own-roots.ts';
 import { SecondLook } from '../contract/second-look.ts';
-import { retryConflicts } from '../contract/retry-conflicts.ts';
 import { Anchors } from '../contract/anchors.ts';
 import { MeshConfigFile } from './mesh-config-file.ts';
 import { type MeshConfigDocument, parseMeshConfig } from './mesh-config-document.ts';
@@ -82,28 +81,25 @@ export function createIstioFileAdapter(options: IstioFileAdapterOptions): MeshAd
     },
     secondLook,
     present: async () => presentOfAnchors(ownAnchorsIn(await file.read()), `caCertificates of ${file.path}`),
-    write: (wanted, signal, reported, kept) =>
-      retryConflicts(
-        async () => {
-          const [own, held] = await Promise.all([ownRoots(), file.read()]);
-          const now = clock.now();
-          const plan = await planForeignTrust(wanted, held, {
-            own: (config) => secondLook.counting(own(config)),
-            anchors,
-            elsewhere: [],
-            unnarrowed,
-            room: ROOM_IN_FILE,
-            notes: [],
-            reported,
-            kept,
-            now,
-          });
-          if (plan.change) await file.replace(held, plan.change);
-          anchors.prune(plan.chosen);
-          return [...plan.reports];
-        },
-        { clock, random, signal },
-      ),
+    retry: { clock, random },
+    write: async ({ wanted, reported, kept }) => {
+      const [own, held] = await Promise.all([ownRoots(), file.read()]);
+      const now = clock.now();
+      const plan = await planForeignTrust(wanted, held, {
+        own: (config) => secondLook.counting(own(config)),
+        anchors,
+        elsewhere: [],
+        unnarrowed,
+        room: ROOM_IN_FILE,
+        notes: [],
+        reported,
+        kept,
+        now,
+      });
+      if (plan.change) await file.replace(held, plan.change);
+      anchors.prune(plan.chosen);
+      return plan.reports;
+    },
   });
 }
 

@@ -1,11 +1,11 @@
-import type { Clock, Random } from '../../platform/index.ts';
+import type { Clock } from '../../platform/index.ts';
 import { isTrustDomain, type TrustBundle, type TrustDomain } from '../../spiffe/index.ts';
 import { MeshAdapterError } from '../contract/errors.ts';
 import { type ConfigMap, withChanges } from '../kubernetes/config-map.ts';
 import type { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
 import type { ForeignTrustReport, PresentTrust } from '../contract/mesh-adapter.ts';
 import { presentOfAnchors } from '../contract/present-anchors.ts';
-import { retryConflicts } from '../contract/retry-conflicts.ts';
+import type { TrustComparison } from '../contract/peer-writes.ts';
 import type { Anchor, Anchors } from '../contract/anchors.ts';
 import { meshConfigMaps } from './mesh-config-maps.ts';
 import { OWN_ENTRIES_ANNOTATION } from './own-entries.ts';
@@ -24,43 +24,17 @@ export interface IstioWriter {
   readonly anchors: Anchors;
   readonly unnarrowed: boolean;
   readonly clock: Clock;
-  readonly random: Random;
 }
 
 /**
  * Makes `caCertificates` of every revision hold exactly the anchors of these bundles, next to
  * entries of others. Each object is replaced by its version; after a conflict everything is read
  * again. Writes nothing where nothing changes. Where only a revision other than the configured one
- * fails, that is reported and the rest is done. `reported` are the trust domains that the last report did
- * not call gone. Throws `MeshAdapterError`.
+ * fails, that is reported and the rest is done. Throws `MeshAdapterError`.
  */
 export async function writeForeignTrust(
-  wanted: readonly TrustBundle[],
+  { wanted, signal, reported, kept }: TrustComparison,
   writer: IstioWriter,
-  signal: AbortSignal,
-  reported: ReadonlySet<TrustDomain>,
-  kept: ReadonlySet<TrustDomain>,
-): Promise<ForeignTrustReport[]> {
-  return await retryConflicts(() => writeOnce(wanted, writer, signal, reported, kept), { ...writer, signal });
-}
-
-/** Reads what `caCertificates` of any revision holds with our mark. Throws `MeshAdapterError`. */
-export async function readPresentTrust(
-  { client, objects, allRevisions: all }: IstioWriter,
-  signal: AbortSignal,
-): Promise<readonly PresentTrust[]> {
-  const { first, others } = await meshConfigMaps(client, objects.mesh, { all, signal });
-  const anchors = [first, ...others].flatMap((mesh) => readableOwnAnchors(rememberedOf(mesh)) ?? []);
-  const { namespace } = first.metadata;
-  return presentOfAnchors(anchors, `caCertificates of the mesh config in namespace ${namespace}`);
-}
-
-async function writeOnce(
-  wanted: readonly TrustBundle[],
-  writer: IstioWriter,
-  signal: AbortSignal,
-  reported: ReadonlySet<TrustDomain>,
-  kept: ReadonlySet<TrustDomain>,
 ): Promise<ForeignTrustReport[]> {
   const { client, objects, anchors, unnarrowed, clock } = writer;
   const [{ first, others, notes }, roots] = await Promise.all([
@@ -115,6 +89,17 @@ async function writeOnce(
   }
   anchors.prune(chosen);
   return worstOf(all);
+}
+
+/** Reads what `caCertificates` of any revision holds with our mark. Throws `MeshAdapterError`. */
+export async function readPresentTrust(
+  { client, objects, allRevisions: all }: IstioWriter,
+  signal: AbortSignal,
+): Promise<readonly PresentTrust[]> {
+  const { first, others } = await meshConfigMaps(client, objects.mesh, { all, signal });
+  const anchors = [first, ...others].flatMap((mesh) => readableOwnAnchors(rememberedOf(mesh)) ?? []);
+  const { namespace } = first.metadata;
+  return presentOfAnchors(anchors, `caCertificates of the mesh config in namespace ${namespace}`);
 }
 
 function rememberedOf(mesh: ConfigMap): RememberedConfig {

@@ -44,7 +44,7 @@ export function createKumaAdapter(options: KumaAdapterOptions): MeshAdapter {
     onTrouble: (error) => state.trouble('own-trust', error),
     clock,
   });
-  const writer = { trusts, marks: { mesh, namePrefix, origin }, expected, clock, random };
+  const writer = { trusts, marks: { mesh, namePrefix, origin }, expected, clock };
   return assembleAdapter({
     kind: 'kuma',
     scope: 'per-trust-domain',
@@ -53,7 +53,7 @@ export function createKumaAdapter(options: KumaAdapterOptions): MeshAdapter {
       readOwnTrust({ trusts, marks: writer.marks, expected, state, report, clock, random, signal }),
     secondLook,
     present: (signal) => readPresentTrust(writer, signal),
-    write: (wanted, signal, reported, kept, noteTrouble) =>
-      writeForeignTrust(wanted, writer, signal, reported, kept, noteTrouble),
+    write: (comparison) => writeForeignTrust(comparison, writer),
+    retry: { clock, random },
   });
 }

@@ -1,4 +1,4 @@
-import type { Clock, Random } from '../../platform/index.ts';
+import type { Clock } from '../../platform/index.ts';
 import { isTrustDomain, type TrustBundle, type TrustDomain } from '../../spiffe/index.ts';
 import type { Admission, PresentKey } from '../contract/admission.ts';
 import { chooseForeignTrust } from '../contract/choose-foreign-trust.ts';
@@ -7,8 +7,7 @@ import { reportOf } from '../contract/foreign-report.ts';
 import type { ForeignTrustReport, PresentTrust } from '../contract/mesh-adapter.ts';
 import { rootsIn } from '../contract/present-anchors.ts';
 import { ownRootsFromPem } from '../contract/own-roots.ts';
-import { PeerWrites, type PeerWriting } from '../contract/peer-writes.ts';
-import { retryConflicts } from '../contract/retry-conflicts.ts';
+import { PeerWrites, type TrustComparison } from '../contract/peer-writes.ts';
 import type { MeshTrust } from './mesh-trust.ts';
 import type { MeshTrusts, WantedMeshTrust } from './mesh-trusts.ts';
 import { ownTrustOf } from './read-own-trust.ts';
@@ -20,48 +19,19 @@ export interface KumaWriter {
   /** The own trust domain, where the config names it. */
   readonly expected: TrustDomain | undefined;
   readonly clock: Clock;
-  readonly random: Random;
 }
 
 /**
  * Makes the mesh hold one MeshTrust of ours for each of these bundles and no other of ours. The
  * control plane's answer for one peer is reported for that peer and does not stop the others.
- * `reported` are the trust domains that the last report did not call gone. Throws
+ * Throws
  * `MeshAdapterError` where the mesh cannot be read or does not accept our credentials.
  */
 export async function writeForeignTrust(
-  wanted: readonly TrustBundle[],
-  writer: KumaWriter,
-  signal: AbortSignal,
-  reported: ReadonlySet<TrustDomain>,
-  kept: ReadonlySet<TrustDomain>,
-  noteTrouble: (error: MeshAdapterError) => void,
-): Promise<ForeignTrustReport[]> {
-  return await retryConflicts(
-    (isLastTry) => writeOnce(wanted, writer, signal, reported, kept, { isLastTry, noteTrouble }),
-    { ...writer, signal },
-  );
-}
-
-/** The MeshTrusts of ours. Throws `MeshAdapterError`. */
-export async function readPresentTrust(
-  { trusts, marks }: KumaWriter,
-  signal: AbortSignal,
-): Promise<readonly PresentTrust[]> {
-  const ours = (await trusts.list(signal)).filter((trust) => isOwned(trust, marks));
-  return ours.flatMap(({ name, trustDomain, pems }) =>
-    isTrustDomain(trustDomain) ? [{ trustDomain, roots: rootsIn(pems), where: `MeshTrust ${name}` }] : [],
-  );
-}
-
-async function writeOnce(
-  wanted: readonly TrustBundle[],
+  comparison: TrustComparison,
   { trusts, marks, expected, clock }: KumaWriter,
-  signal: AbortSignal,
-  reported: ReadonlySet<TrustDomain>,
-  kept: ReadonlySet<string>,
-  writing: PeerWriting,
 ): Promise<ForeignTrustReport[]> {
+  const { wanted, signal, reported, kept } = comparison;
   const found = await trusts.list(signal);
   const { own, ownAliases } = ownTrustOf(found, expected);
   const ours = found.filter((trust) => isOwned(trust, marks));
@@ -82,11 +52,11 @@ async function writeOnce(
   // Where no proxy accepts its configuration, each keeps its previous one.
   const [fault] = faults;
   const gone = new Set<TrustDomain>(fault ? reported : []);
-  const writes = new PeerWrites(signal, writing);
+  const writes = new PeerWrites(signal, comparison);
   // Removals come first: ended trust must not outlast new trust.
   for (const trust of ours) {
-    if (names.has(trust.name) || kept.has(trust.trustDomain)) continue;
     const trustDomain = isTrustDomain(trust.trustDomain) ? trust.trustDomain : undefined;
+    if (names.has(trust.name) || (trustDomain !== undefined && kept.has(trustDomain))) continue;
     await writes.attempt(trustDomain, () => trusts.delete(trust, signal));
     if (trustDomain !== undefined) gone.add(trustDomain);
   }
@@ -147,6 +117,17 @@ async function writeOnce(
       throw error;
     }
   }
+}
+
+/** The MeshTrusts of ours. Throws `MeshAdapterError`. */
+export async function readPresentTrust(
+  { trusts, marks }: KumaWriter,
+  signal: AbortSignal,
+): Promise<readonly PresentTrust[]> {
+  const ours = (await trusts.list(signal)).filter((trust) => isOwned(trust, marks));
+  return ours.flatMap(({ name, trustDomain, pems }) =>
+    isTrustDomain(trustDomain) ? [{ trustDomain, roots: rootsIn(pems), where: `MeshTrust ${name}` }] : [],
+  );
 }
 
 /** We do not add to what others speak for: the product joins all MeshTrusts of one trust domain. */

@@ -72,7 +72,6 @@ export function createLinkerdAdapter(options: LinkerdAdapterOptions): MeshAdapte
     linkerdPeers: new Set(options.linkerdPeers),
     unnarrowed,
     clock,
-    random,
   };
   return assembleAdapter({
     kind: 'linkerd',
@@ -81,8 +80,8 @@ export function createLinkerdAdapter(options: LinkerdAdapterOptions): MeshAdapte
     read: (report, signal) => readOwnTrust({ client, objects, pins, state, report, clock, random, signal }),
     secondLook,
     present: (signal) => readPresentTrust(client, sourcePlace(trustNamespace, namePrefix), signal),
-    write: (wanted, signal, reported, kept, noteTrouble) =>
-      writeForeignTrust(wanted, writer, signal, reported, kept, noteTrouble),
+    write: (comparison) => writeForeignTrust(comparison, writer),
+    retry: { clock, random },
     services: createLinkerdServices({
       client,
       objects,

@@ -1,23 +1,20 @@
-import type { Clock, Random } from '../../platform/index.ts';
+import type { Clock } from '../../platform/index.ts';
 import {
   pemFromCertificates,
   type Pin,
-  type TrustBundle,
   type TrustDomain,
   trustDomainOfDnsAnchor,
 } from '../../spiffe/index.ts';
 import { type Admission, refuseConstrained, refuseUnnarrowable } from '../contract/admission.ts';
 import type { Anchor, Anchors } from '../contract/anchors.ts';
-import type { MeshAdapterError } from '../contract/errors.ts';
 import type { ConfigMapName } from '../kubernetes/config-map.ts';
 import { type ForeignObjectEffect, holdForeignObjects } from '../kubernetes/hold-foreign-objects.ts';
 import type { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
 import type { ForeignTrustReport, OwnTrust } from '../contract/mesh-adapter.ts';
 import type { PropagationState } from '../contract/propagation-state.ts';
-import type { PeerWriting } from '../contract/peer-writes.ts';
+import type { TrustComparison } from '../contract/peer-writes.ts';
 import type { PlaceLimits } from '../contract/place-peers.ts';
 import { certificatesIn } from '../contract/present-anchors.ts';
-import { retryConflicts } from '../contract/retry-conflicts.ts';
 import { fingerprintsOf, hasOthers, type PodAnchors } from './pod-anchors.ts';
 import { anchorsTextOf, type LinkerdObjects, ownTrustOf, parseLinkerdValues } from './read-own-trust.ts';
 import { sourcePlace } from './render.ts';
@@ -53,7 +50,6 @@ export interface LinkerdWriter {
   readonly linkerdPeers: ReadonlySet<TrustDomain>;
   readonly unnarrowed: boolean;
   readonly clock: Clock;
-  readonly random: Random;
 }
 
 const NOT_MERGED = {
@@ -70,31 +66,14 @@ const NOT_TAKEN_OUT = {
 
 /**
  * Makes trust-manager's namespace hold one ConfigMap of ours for each of these bundles. Reports
- * whether their anchors came into those that new pods get, and into every pod. `reported` are the
- * trust domains that the last report did not call gone. Throws `MeshAdapterError`.
+ * whether their anchors came into those that new pods get, and into every pod. Throws
+ * `MeshAdapterError`.
  */
 export async function writeForeignTrust(
-  wanted: readonly TrustBundle[],
+  comparison: TrustComparison,
   writer: LinkerdWriter,
-  signal: AbortSignal,
-  reported: ReadonlySet<TrustDomain>,
-  kept: ReadonlySet<TrustDomain>,
-  noteTrouble: (error: MeshAdapterError) => void,
 ): Promise<ForeignTrustReport[]> {
-  return await retryConflicts(
-    (isLastTry) => writeOnce(wanted, writer, signal, reported, kept, { isLastTry, noteTrouble }),
-    { ...writer, signal },
-  );
-}
-
-async function writeOnce(
-  wanted: readonly TrustBundle[],
-  writer: LinkerdWriter,
-  signal: AbortSignal,
-  reported: ReadonlySet<TrustDomain>,
-  kept: ReadonlySet<TrustDomain>,
-  writing: PeerWriting,
-): Promise<ForeignTrustReport[]> {
+  const { wanted, signal, reported, kept } = comparison;
   const { client, objects, anchors, pins, clock } = writer;
   const [config, roots] = await Promise.all([
     client.get(objects.config, signal),
@@ -112,7 +91,7 @@ async function writeOnce(
     limits: limitsBeside(own.roots),
     effect: () => effectOf(writer, values.externalCa, reported, signal),
     kept,
-    writing,
+    writing: comparison,
     now: clock.now(),
     signal,
   });

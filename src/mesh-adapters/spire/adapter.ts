@@ -44,13 +44,7 @@ export function createSpireAdapter(options: SpireAdapterOptions): MeshAdapter {
     read: (report, signal) =>
       readOwnTrust({ access, ownedFile, trustDomain, pollMs, state, report, clock, random, signal }),
     present: (signal) => readPresentTrust({ access, ownedFile, clock }, signal),
-    write: (wanted, signal, _reported, kept, noteTrouble) =>
-      writeForeignTrust(
-        wanted,
-        { access, trustDomain, filePolls, ownedFile, endpoints, clock },
-        signal,
-        kept,
-        noteTrouble,
-      ),
+    write: (comparison) =>
+      writeForeignTrust(comparison, { access, trustDomain, filePolls, ownedFile, endpoints, clock }),
   });
 }

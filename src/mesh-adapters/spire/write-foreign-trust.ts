@@ -2,9 +2,8 @@ import type { Clock } from '../../platform/index.ts';
 import type { TrustBundle, TrustDomain } from '../../spiffe/index.ts';
 import type { ForeignTrustReport, PresentTrust } from '../contract/mesh-adapter.ts';
 import type { Admission } from '../contract/admission.ts';
-import type { MeshAdapterError } from '../contract/errors.ts';
 import { reportOf } from '../contract/foreign-report.ts';
-import { PeerWrites } from '../contract/peer-writes.ts';
+import { PeerWrites, type TrustComparison } from '../contract/peer-writes.ts';
 import { expectServer } from './expected-server.ts';
 import type { FilePolls } from './file-polls.ts';
 import { endRelationship, holdTarget, removeBundle } from './hold-trust.ts';
@@ -33,15 +32,13 @@ export interface SpireWriter {
  * where SPIRE or the file fails as a whole.
  */
 export async function writeForeignTrust(
-  wanted: readonly TrustBundle[],
+  comparison: TrustComparison,
   writer: SpireWriter,
-  signal: AbortSignal,
-  kept: ReadonlySet<TrustDomain>,
-  noteTrouble: (error: MeshAdapterError) => void,
 ): Promise<ForeignTrustReport[]> {
+  const { signal } = comparison;
   try {
     return await withSpire(writer.access, { clock: writer.clock, signal }, (server) =>
-      write(wanted, server, writer, kept, new PeerWrites(signal, { isLastTry: true, noteTrouble })),
+      write(comparison, server, writer),
     );
   } catch (error) {
     writer.filePolls.forget();
@@ -71,12 +68,12 @@ export async function readPresentTrust(
 }
 
 async function write(
-  wanted: readonly TrustBundle[],
+  comparison: TrustComparison,
   server: SpireServer,
   { trustDomain: configured, filePolls, ownedFile, endpoints, clock }: SpireWriter,
-  kept: ReadonlySet<TrustDomain>,
-  writes: PeerWrites,
 ): Promise<ForeignTrustReport[]> {
+  const { wanted, kept } = comparison;
+  const writes = new PeerWrites(comparison.signal, comparison);
   const noted = await readOwned(ownedFile);
   const own = expectServer(parseOwnBundle(await server.ownBundle()), configured, noted.server);
   const before: SpireContent = {

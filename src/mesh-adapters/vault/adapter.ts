@@ -71,7 +71,7 @@ export function createVaultAdapter(options: VaultAdapterOptions): MeshAdapter {
       }),
     secondLook,
     present: () => readPresentTrust(folder),
-    write: async (wanted, signal, _reported, kept) =>
+    write: async ({ wanted, signal, kept }) =>
       writeForeignTrust(wanted, { folder, own: secondLook.counting(await ownTrust(signal)), kept, clock }),
   });
 }
