@@ -8,7 +8,7 @@ import {
   tuneForLoad,
   version,
 } from '../platform/index.ts';
-import { type ConfigKind, configSchemas, type LoadedConfig, readConfig } from '../config/index.ts';
+import { type ConfigKind, type LoadedConfig, loadSchema, readConfig } from '../config/index.ts';
 import { logFailedStart, type ProcessPlan, runUntilSignal } from './process.ts';
 
 /**
@@ -30,10 +30,11 @@ export async function runProcess(kind: ConfigKind, file: string): Promise<void> 
 async function planOf(kind: ConfigKind, file: string): Promise<ProcessPlan> {
   switch (kind) {
     case 'agent': {
-      const loaded = readConfig(file, configSchemas.agent);
+      const schema = await loadSchema.agent();
+      const loaded = readConfig(file, schema);
       const { buildAgent } = await import('../agent/index.ts');
       const { endpoint, admin_socket, metrics, workload_api } = loaded.config;
-      return planFor(kind, loaded, () => readConfig(file, configSchemas.agent), buildAgent, {
+      return planFor(kind, loaded, () => readConfig(file, schema), buildAgent, {
         endpoint: placeOf(endpoint.listen),
         endpoint_url: endpoint.url.href,
         admin_socket,
@@ -42,39 +43,43 @@ async function planOf(kind: ConfigKind, file: string): Promise<ProcessPlan> {
       });
     }
     case 'gateway': {
-      const loaded = readConfig(file, configSchemas.gateway);
+      const schema = await loadSchema.gateway();
+      const loaded = readConfig(file, schema);
       const { buildGateway } = await import('./build-gateway.ts');
       const { listen, metrics } = loaded.config;
-      return planFor(kind, loaded, () => readConfig(file, configSchemas.gateway), buildGateway, {
+      return planFor(kind, loaded, () => readConfig(file, schema), buildGateway, {
         gateway: placeOf(listen),
         metrics: placeOf(metrics),
       });
     }
     case 'sidecar': {
-      const loaded = readConfig(file, configSchemas.sidecar);
+      const schema = await loadSchema.sidecar();
+      const loaded = readConfig(file, schema);
       const { buildSidecar } = await import('./build-sidecar.ts');
       const { inbound, outbound, metrics } = loaded.config;
-      return planFor(kind, loaded, () => readConfig(file, configSchemas.sidecar), buildSidecar, {
+      return planFor(kind, loaded, () => readConfig(file, schema), buildSidecar, {
         inbound: placeOf(inbound?.listen),
         outbound: outbound.map(({ listen }) => placeOf(listen)),
         metrics: placeOf(metrics),
       });
     }
     case 'simulated-istio': {
-      const loaded = readConfig(file, configSchemas['simulated-istio']);
+      const schema = await loadSchema['simulated-istio']();
+      const loaded = readConfig(file, schema);
       const { buildSimulatedIstio } = await import('./build-simulated-mesh.ts');
       const { kubernetes_listen, control_socket } = loaded.config;
-      const again = () => readConfig(file, configSchemas['simulated-istio']);
+      const again = () => readConfig(file, schema);
       return planFor(kind, loaded, again, buildSimulatedIstio, {
         kubernetes: placeOf(kubernetes_listen),
         control_socket,
       });
     }
     case 'simulated-consul': {
-      const loaded = readConfig(file, configSchemas['simulated-consul']);
+      const schema = await loadSchema['simulated-consul']();
+      const loaded = readConfig(file, schema);
       const { buildSimulatedConsul } = await import('./build-simulated-mesh.ts');
       const { http_listen, grpc_listen, control_socket } = loaded.config;
-      const again = () => readConfig(file, configSchemas['simulated-consul']);
+      const again = () => readConfig(file, schema);
       return planFor(kind, loaded, again, buildSimulatedConsul, {
         http: placeOf(http_listen),
         grpc: placeOf(grpc_listen),
@@ -82,10 +87,11 @@ async function planOf(kind: ConfigKind, file: string): Promise<ProcessPlan> {
       });
     }
     case 'weather': {
-      const loaded = readConfig(file, configSchemas.weather);
+      const schema = await loadSchema.weather();
+      const loaded = readConfig(file, schema);
       const { buildWeather } = await import('./build-weather.ts');
       const { role, listen } = loaded.config;
-      const again = () => readConfig(file, configSchemas.weather);
+      const again = () => readConfig(file, schema);
       return planFor(`weather-${role}`, loaded, again, buildWeather, { http: placeOf(listen) });
     }
   }

@@ -5,6 +5,7 @@ export { type ConfigKind, configSchemas } from './config-kinds.ts';
 export type { FederationGatewayConfig } from './mesh/federation-gateway.ts';
 export { type GatewayConfig, gatewayConfigSchema } from './gateway-config.ts';
 export { type LoadedConfig, readConfig } from './read-config.ts';
+export { loadSchema } from './load-schema.ts';
 export { type SidecarConfig, sidecarConfigSchema } from './sidecar-config.ts';
 export type { SimulatedConsulConfig, SimulatedIstioConfig, WeatherConfig } from './simulate-config.ts';
 export type { SvidConfig } from './svid-config.ts';

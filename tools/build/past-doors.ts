@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 
 const IMPORT = /^import \{([^}]*)\} from '([^']*\/index\.ts)';$/gm;
+/** `const { a, b } = await import('…/index.ts');` */
+const LATE_IMPORT = /(const \{([^{}]*)\} = await import\()'([^']*\/index\.ts)'\)/g;
 const EXPORT = /^export (type )?\{([^}]*)\} from '([^']+)';$/gm;
 
 /**
@@ -10,7 +12,7 @@ const EXPORT = /^export (type )?\{([^}]*)\} from '([^']+)';$/gm;
  * by name stays as it is.
  */
 export function pastDoors(file: string, text: string): string {
-  return text.replaceAll(IMPORT, (statement, names: string, door: string) => {
+  return lateImports(file, text).replaceAll(IMPORT, (statement, names: string, door: string) => {
     const rest: string[] = [];
     const direct = listed(names).flatMap((name) => {
       if (name.startsWith('type ')) return [];
@@ -32,6 +34,21 @@ export function pastDoors(file: string, text: string): string {
         .slice(1)
         .map(() => ''),
     ].join(' ');
+  });
+}
+
+/** The same for an import that loads when it runs, where all of its names come from one file. */
+function lateImports(file: string, text: string): string {
+  return text.replaceAll(LATE_IMPORT, (statement, start: string, names: string, door: string) => {
+    const origins = listed(names).map((each) => {
+      const [exported = ''] = each.split(':');
+      const origin = originOf(join(dirname(file), door), exported.trim());
+      return origin?.name === exported.trim() ? origin.file : undefined;
+    });
+    const [origin] = origins;
+    if (origin === undefined || origins.some((other) => other !== origin)) return statement;
+    const path = relative(dirname(file), origin);
+    return `${start}'${path.startsWith('.') ? path : `./${path}`}')`;
   });
 }
 
