@@ -93,6 +93,7 @@ function createAdapter(
         trustDomain: config.trust_domain,
         namePrefix: mesh.name_prefix,
         origin: mesh.origin,
+        experimentalImports: mesh.experimental_imports,
         ...common,
       });
     case 'linkerd':

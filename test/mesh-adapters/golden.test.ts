@@ -6,6 +6,7 @@ import { peerNameOf, renderTrustBundle } from '../../src/mesh-adapters/consul/re
 import { clusterTrustBundlePlace } from '../../src/mesh-adapters/cluster-trust-bundle/render.ts';
 import { filesOf, renderMaps, renderPeerFiles } from '../../src/mesh-adapters/files/render.ts';
 import { renderMeshTrust } from '../../src/mesh-adapters/kuma/render.ts';
+import { renderImport as renderKumaImport } from '../../src/mesh-adapters/kuma/render-import.ts';
 import { sourcePlace } from '../../src/mesh-adapters/linkerd/render.ts';
 import { renderImport as renderLinkerdImport } from '../../src/mesh-adapters/linkerd/render-import.ts';
 import { renderSpireBundle } from '../../src/mesh-adapters/spire/render.ts';
@@ -88,6 +89,16 @@ describe('renderImport() of Linkerd', () => {
     if ('fault' in rendered) throw new TypeError(rendered.fault.message);
     const objects = rendered.objects.map(({ kind, ...object }) => ({ kind: kind.kind, ...object }));
     await expect(pretty(objects)).toMatchFileSnapshot(`${FIXTURES}/linkerd/services/import.json`);
+  });
+});
+
+describe('renderImport() of Kuma', () => {
+  it('gives identity, Dataplane and MeshService', async () => {
+    const objects = renderKumaImport(importedService({ id: 'web.shop' }), 3).map(({ kind, ...object }) => ({
+      type: kind.kind,
+      ...object,
+    }));
+    await expect(pretty(objects)).toMatchFileSnapshot(`${FIXTURES}/kuma/services/import.json`);
   });
 });
 

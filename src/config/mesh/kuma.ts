@@ -25,6 +25,12 @@ export const kumaMesh = z
       .describe('Without `address`: the namespace of the control plane, the only one for MeshTrusts.'),
     mesh: z.string().min(1).default('default').describe('The mesh of that control plane.'),
     name_prefix: labelledNamePrefix('MeshTrusts'),
+    experimental_imports: z
+      .boolean()
+      .default(false)
+      .describe(
+        'With `address`, on Universal: write imports as Dataplane, MeshService and MeshIdentity. Kuma does not document this way.',
+      ),
     origin: z
       .enum(['zone', 'global'])
       .optional()

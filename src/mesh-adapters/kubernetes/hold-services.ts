@@ -6,7 +6,7 @@ import type { PropagationState } from '../contract/propagation-state.ts';
 import { type ReportSubject, serviceReport } from '../contract/service-report.ts';
 import type { KubernetesObject } from './kubernetes-object.ts';
 import type { OwnedObject, OwnerMark } from './owned-object.ts';
-import type { OwnedObjects } from './owned-objects.ts';
+import type { ObjectHolder } from './owned-objects.ts';
 
 /** What one subject should be in the cluster: objects with a note, or why there are none. */
 export interface WantedObjects {
@@ -31,7 +31,7 @@ export interface HoldingOptions {
  * subject with a fault go. Throws `MeshAdapterError` where the cluster cannot be read or written.
  */
 export async function holdServices(
-  held: OwnedObjects,
+  held: ObjectHolder,
   wanted: readonly WantedObjects[],
   mark: OwnerMark & { readonly part: 'import' | 'access' },
   { clock, stateOf = () => ({ state: 'written' }), signal }: HoldingOptions,

@@ -39,6 +39,12 @@ export interface OwnedOutcome {
   readonly objects: readonly KubernetesObject[];
 }
 
+/** Keeps exactly the wanted objects of ours in a mesh, and reports on each subject. */
+export interface ObjectHolder {
+  /** Throws `MeshAdapterError` where the mesh cannot be read or written at all. */
+  hold(groups: readonly OwnedGroup[], mark: OwnerMark, signal: AbortSignal): Promise<readonly OwnedOutcome[]>;
+}
+
 /** One present object, and how to reach it. */
 interface Present {
   readonly kind: OwnedKind;
@@ -60,7 +66,7 @@ type Write = (how: 'write' | 'try') => Promise<KubernetesObject>;
  * and then written in their order, so that a refusal leaves the subject as it was. What is not
  * wanted is deleted in the opposite order.
  */
-export class OwnedObjects {
+export class OwnedObjects implements ObjectHolder {
   readonly #client: KubernetesClient;
   readonly #kinds: readonly OwnedKind[];
   readonly #clock: Clock;

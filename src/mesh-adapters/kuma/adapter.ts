@@ -6,7 +6,9 @@ import type { MeshAdapter } from '../contract/mesh-adapter.ts';
 import { createKubernetesMeshTrusts, type KumaKubernetesAccess } from './kubernetes-mesh-trusts.ts';
 import { SecondLook } from '../contract/second-look.ts';
 import { ownTrustOf, readOwnTrust } from './read-own-trust.ts';
-import { createRestMeshTrusts, type KumaRestAccess } from './rest-mesh-trusts.ts';
+import { type KumaRestAccess, KumaRestApi } from './rest-api.ts';
+import { createRestMeshTrusts } from './rest-mesh-trusts.ts';
+import { createKumaServices } from './services.ts';
 import { readPresentTrust, writeForeignTrust } from './write-foreign-trust.ts';
 
 export interface KumaAdapterOptions {
@@ -22,6 +24,8 @@ export interface KumaAdapterOptions {
    * `global` at a global one.
    */
   readonly origin?: 'zone' | 'global' | undefined;
+  /** Write imports by a way that Kuma does not document; default false. */
+  readonly experimentalImports?: boolean;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -36,7 +40,7 @@ export function createKumaAdapter(options: KumaAdapterOptions): MeshAdapter {
   const state = new AdapterState({ clock, log });
   const trusts =
     access.kind === 'rest'
-      ? createRestMeshTrusts(access, mesh, clock)
+      ? createRestMeshTrusts(new KumaRestApi(access, mesh, clock), access.pollMs)
       : createKubernetesMeshTrusts(access, mesh, clock);
   const secondLook = new SecondLook({
     look: async (signal) => ownTrustOf(await trusts.list(signal), expected).own,
@@ -55,5 +59,14 @@ export function createKumaAdapter(options: KumaAdapterOptions): MeshAdapter {
     present: (signal) => readPresentTrust(writer, signal),
     write: (comparison) => writeForeignTrust(comparison, writer),
     retry: { clock, random },
+    services: createKumaServices({
+      access,
+      mesh,
+      origin,
+      experimentalImports: options.experimentalImports ?? false,
+      own: async (signal) => ownTrustOf(await trusts.list(signal), expected).own.trustDomain,
+      clock,
+      random,
+    }),
   });
 }

@@ -1,13 +1,24 @@
 import type { Caller } from '../access/caller.ts';
-import { type AccessPolicy, portsOf } from '../access/rule.ts';
-import { type Compile, objectName, OWNER, refuseHttp, serverFirstWarnings, writable } from './compilation.ts';
+import { type AccessPolicy, type AccessRule, portsOf } from '../access/rule.ts';
+import {
+  type Compile,
+  objectName,
+  OWNER,
+  type Refusal,
+  refuseHttp,
+  serverFirstWarnings,
+  writable,
+} from './compilation.ts';
 
 const NO_HTTP =
   'a MeshTrafficPermission knows identities only: use the federation gateway, or a rule without this condition';
 
 /** For Kuma: one MeshTrafficPermission for each port. Deny goes before allow there too. */
 export const compileForKuma: Compile = (policy, { labels }) => {
-  const { rules, refused } = writable(policy, (rule) => refuseHttp(rule, NO_HTTP));
+  const { rules, refused } = writable(policy, (rule) => [
+    ...refuseHttp(rule, NO_HTTP),
+    ...refuseTrustDomains(rule),
+  ]);
   if (rules === undefined) return { objects: [], refused, warnings: [] };
   const objects = policy.service.ports.map(({ name }) => {
     const of = (effect: 'allow' | 'deny') =>
@@ -16,7 +27,7 @@ export const compileForKuma: Compile = (policy, { labels }) => {
           (rule) =>
             rule.effect === effect && portsOf(rule, policy.service).some((port) => port.name === name),
         )
-        .flatMap(({ callers }) => callers.map(matchOf));
+        .flatMap(({ callers }) => callers.flatMap(matchesOf));
     const [allow, deny] = [of('allow'), of('deny')];
     return permission(policy, name, labels, {
       ...(deny.length > 0 ? { deny } : {}),
@@ -41,11 +52,24 @@ function permission(
   };
 }
 
-function matchOf(caller: Caller): object {
-  return {
-    spiffeID:
-      caller.kind === 'identity'
-        ? { type: 'Exact', value: caller.id }
-        : { type: 'Prefix', value: `spiffe://${caller.trustDomain}/` },
-  };
+/**
+ * Kuma compares a prefix as text and takes none that ends with a slash, so a prefix for one trust
+ * domain would let in others whose names begin alike.
+ */
+function refuseTrustDomains({ id, callers }: AccessRule): readonly Refusal[] {
+  return callers.flatMap((caller) =>
+    caller.kind === 'identity'
+      ? []
+      : [
+          {
+            rule: id,
+            element: 'caller',
+            message: `Kuma cannot name all identities of ${caller.trustDomain} without those of trust domains whose names begin alike: name the identities one by one`,
+          },
+        ],
+  );
+}
+
+function matchesOf(caller: Caller): readonly object[] {
+  return caller.kind === 'identity' ? [{ spiffeID: { type: 'Exact', value: caller.id } }] : [];
 }
