@@ -116,6 +116,7 @@ function createAdapter(
         ownedFile: mesh.owned_file ?? join(dirname(config.store), 'spire-federated.json'),
         trustDomain: config.trust_domain,
         endpoints: mesh.foreign_trust === 'relationships' ? endpoints : undefined,
+        servicesFolder: mesh.services_folder ?? join(dirname(config.store), 'services'),
         ...common,
       });
     case 'vault':
@@ -142,6 +143,7 @@ function createAdapter(
             : { bundleFile: mesh.own_bundle_file },
         signingPemFile: mesh.own_signing_pem_file,
         foreignFolder: mesh.foreign_folder,
+        servicesFolder: mesh.services_folder ?? join(mesh.foreign_folder, 'services'),
         pollMs: mesh.poll,
         ...common,
       });

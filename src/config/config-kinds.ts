@@ -19,12 +19,3 @@ export const configSchemas = {
 } as const satisfies Record<string, z.ZodType>;
 
 export type ConfigKind = keyof typeof configSchemas;
-
-export const CONFIG_KINDS: readonly ConfigKind[] = [
-  'agent',
-  'gateway',
-  'sidecar',
-  'simulated-istio',
-  'simulated-consul',
-  'weather',
-];

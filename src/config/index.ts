@@ -12,6 +12,5 @@ export type { SvidConfig } from './svid-config.ts';
 export { checkConfigWithFiles, type ConfigNote } from './check-config.ts';
 export { commentedConfig, type ConfigSection } from './commented-config.ts';
 export { readRoutes, routesOf } from './routes-file.ts';
-export { renderConfigReference } from './reference.ts';
 export { planOfConfig, rotationTimes } from './rotation-plan.ts';
 export { accessPolicySchema } from './access-policy.ts';

@@ -82,7 +82,7 @@ function filesOfAgent(config: Section): NamedFiles[] {
     ...mesh.list('certificates', 'own_pem_files'),
     ...mesh.ownBundle(config.text('trust_domain')),
     ...mesh.all('secret', ['token_file']),
-    ...mesh.all('made-by-us', ['foreign_folder', 'mesh_config_file', 'owned_file']),
+    ...mesh.all('made-by-us', ['foreign_folder', 'services_folder', 'mesh_config_file', 'owned_file']),
     ...mesh.below('federation_gateway').all('made-by-us', ['sds_socket']),
     ...config.below('federation').below('proxy').all('secret', ['credentials_file']),
     ...config

@@ -15,6 +15,11 @@ export const filesMesh = z
     foreign_folder: path().describe(
       'Folder into which foreign bundles are written, one PEM and one bundle per trust domain.',
     ),
+    services_folder: path()
+      .optional()
+      .describe(
+        'Folder into which imports, exports and access rules are written as data (docs/meshes/files.md); by default `services` in `foreign_folder`.',
+      ),
     poll: duration().prefault('2s').describe('How often the own files are looked at.'),
   })
   .superRefine((mesh, context) => {

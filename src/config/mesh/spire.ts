@@ -22,6 +22,11 @@ export const spireMesh = z
       .describe(
         "With `address`: PEM file with the roots of the server's trust domain (`trust_domain` is needed then).",
       ),
+    services_folder: path()
+      .optional()
+      .describe(
+        'Folder into which imports, exports and access rules are written as data (docs/meshes/files.md); by default `services` next to the store.',
+      ),
     poll: duration().prefault('5s').describe('How often the own bundle is read; the API has no watch.'),
     foreign_trust: z
       .enum(['bundles', 'relationships'])

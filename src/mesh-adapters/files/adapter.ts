@@ -1,9 +1,11 @@
+import { defined, given } from '../../objects/index.ts';
 import { type Clock, fileMarks, type Log } from '../../platform/index.ts';
 import type { TrustDomain } from '../../spiffe/index.ts';
 import { AdapterState } from '../contract/adapter-state.ts';
 import { MeshAdapterError } from '../contract/errors.ts';
 import { assembleAdapter } from '../contract/assemble-adapter.ts';
 import type { MeshAdapter, OwnTrust } from '../contract/mesh-adapter.ts';
+import { createServiceFiles } from '../contract/service-files.ts';
 import { SecondLook } from '../contract/second-look.ts';
 import { loadOwnTrust, type OwnFiles, pathsOf, readOnce, readOwnTrust } from './read-own-trust.ts';
 import { readPresentTrust, writeForeignTrust } from './write-foreign-trust.ts';
@@ -15,6 +17,8 @@ export interface FilesAdapterOptions {
   readonly signingPemFile?: string | undefined;
   /** Made when it is not there; files in it that are not ours stay. */
   readonly foreignFolder: string;
+  /** Where services are written as data; left out: nowhere. */
+  readonly servicesFolder?: string;
   /** How often the own files are looked at. */
   readonly pollMs: number;
   readonly clock: Clock;
@@ -55,6 +59,7 @@ export function createFilesAdapter(options: FilesAdapterOptions): MeshAdapter {
       readOwnTrust({ trustDomain, own, signingPemFile, pollMs, state, report, clock, signal }),
     secondLook,
     present: () => readPresentTrust(folder),
+    ...defined({ services: given(options.servicesFolder, (place) => createServiceFiles(place, clock)) }),
     write: async ({ wanted, kept }) =>
       writeForeignTrust(wanted, { folder, own: await ownTrust(), kept, clock }),
   });

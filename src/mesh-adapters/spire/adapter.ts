@@ -1,8 +1,10 @@
+import { defined, given } from '../../objects/index.ts';
 import type { Clock, Log, Random } from '../../platform/index.ts';
 import { AdapterState } from '../contract/adapter-state.ts';
 import { assembleAdapter } from '../contract/assemble-adapter.ts';
 import type { MeshAdapter } from '../contract/mesh-adapter.ts';
 import type { TrustDomain } from '../../spiffe/index.ts';
+import { createServiceFiles } from '../contract/service-files.ts';
 import { FilePolls } from './file-polls.ts';
 import type { PeerEndpoints } from './peer-endpoint.ts';
 import { readOwnTrust } from './read-own-trust.ts';
@@ -22,6 +24,8 @@ export interface SpireAdapterOptions {
    * bundles.
    */
   readonly endpoints?: PeerEndpoints | undefined;
+  /** Where services are written as data, because SPIRE knows none; left out: nowhere. */
+  readonly servicesFolder?: string;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -43,6 +47,7 @@ export function createSpireAdapter(options: SpireAdapterOptions): MeshAdapter {
     state,
     read: (report, signal) =>
       readOwnTrust({ access, ownedFile, trustDomain, pollMs, state, report, clock, random, signal }),
+    ...defined({ services: given(options.servicesFolder, (place) => createServiceFiles(place, clock)) }),
     present: (signal) => readPresentTrust({ access, ownedFile, clock }, signal),
     write: (comparison) =>
       writeForeignTrust(comparison, { access, trustDomain, filePolls, ownedFile, endpoints, clock }),

@@ -1,15 +1,14 @@
 import { z } from 'zod';
-import { accessPolicySchema } from './access-policy.ts';
-import { CONFIG_KINDS, configSchemas } from './config-kinds.ts';
+import { accessPolicySchema, configSchemas } from '../../src/config/index.ts';
 
-const TITLES = {
-  agent: '`federate agent`',
-  gateway: '`federate gateway`',
-  sidecar: '`federate sidecar`',
-  'simulated-istio': '`federate simulate istio`',
-  'simulated-consul': '`federate simulate consul`',
-  weather: '`federate simulate weather`',
-} as const;
+const TITLES: ReadonlyMap<string, string> = new Map([
+  ['agent', '`federate agent`'],
+  ['gateway', '`federate gateway`'],
+  ['sidecar', '`federate sidecar`'],
+  ['simulated-istio', '`federate simulate istio`'],
+  ['simulated-consul', '`federate simulate consul`'],
+  ['weather', '`federate simulate weather`'],
+]);
 
 interface JsonSchema {
   readonly type?: string;
@@ -27,7 +26,7 @@ interface JsonSchema {
 /** `docs/config.md`: every field of every config file, from the schemas themselves. */
 export function renderConfigReference(): string {
   const sections = [
-    ...CONFIG_KINDS.map((kind) => section(TITLES[kind], configSchemas[kind])),
+    ...Object.entries(configSchemas).map(([kind, schema]) => section(TITLES.get(kind) ?? kind, schema)),
     section('Access policy: `federate access`', accessPolicySchema),
   ];
   return `# Config files
