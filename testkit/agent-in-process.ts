@@ -36,8 +36,8 @@ export class AgentInProcess implements AsyncDisposable {
   }
 
   /** Starts one and waits until it is ready. `more` is added to its config. */
-  static async start(more: object = {}): Promise<AgentInProcess> {
-    const ca = await createTestCa({ trustDomain: 'a.example', ...LONG });
+  static async start(more: object = {}, trustDomain = 'a.example'): Promise<AgentInProcess> {
+    const ca = await createTestCa({ trustDomain, ...LONG });
     const world = new AgentInProcess(ca, await freePorts(2), more);
     const leaf = await ca.issueLeaf({ path: '/federate', ...LONG });
     world.writeRoots(ca);
@@ -50,7 +50,7 @@ export class AgentInProcess implements AsyncDisposable {
 
   /** Another root of our own mesh, valid as long as the first. */
   anotherRoot(): Promise<TestCa> {
-    return createTestCa({ trustDomain: 'a.example', subject: 'CN=another', ...LONG });
+    return createTestCa({ trustDomain: this.ca.trustDomain, subject: 'CN=another', ...LONG });
   }
 
   writeRoots(...cas: readonly TestCa[]): void {
@@ -71,6 +71,11 @@ export class AgentInProcess implements AsyncDisposable {
     const agent = new Parts(await partsOfAgent(loaded, context, (options) => this.#open(options)), context);
     this.agent = agent;
     await agent.start();
+  }
+
+  /** Where other agents reach its bundle endpoint. */
+  get url(): string {
+    return `https://127.0.0.1:${this.#ports[0]}/`;
   }
 
   /** Asks the metrics server. */
@@ -95,7 +100,7 @@ export class AgentInProcess implements AsyncDisposable {
     const [port, metricsPort] = this.#ports;
     const file = (name: string) => this.folder.file(name);
     return agentConfigSchema.parse({
-      trust_domain: 'a.example',
+      trust_domain: this.ca.trustDomain,
       store: file('federate.db'),
       admin_socket: file('admin.sock'),
       metrics: `127.0.0.1:${metricsPort}`,
