@@ -102,7 +102,7 @@ export function policies(reach: Reach = {}): fc.Arbitrary<AccessPolicy> {
 }
 
 /** Paths that every server reads in the same way. */
-export const PLAIN_PATHS = [
+const PLAIN_PATHS = [
   '/',
   '/v1',
   '/v1/',
@@ -116,7 +116,7 @@ export const PLAIN_PATHS = [
   '/x.y/..z',
 ];
 /** Paths that servers read in several ways. */
-export const AMBIGUOUS_PATHS = [
+const AMBIGUOUS_PATHS = [
   '//',
   '/v1//a',
   '/v1/../remarks',

@@ -24,7 +24,7 @@ export function sends(bytes: Uint8Array | (() => Uint8Array)): HostileClient {
 }
 
 /** Sends bytes and cuts the connection. */
-export function resetsAfter(bytes: Uint8Array): HostileClient {
+function resetsAfter(bytes: Uint8Array): HostileClient {
   return async (port) => {
     const socket = await plug(port);
     if (bytes.length > 0) await new Promise((resolve) => socket.write(bytes, resolve));
@@ -34,7 +34,7 @@ export function resetsAfter(bytes: Uint8Array): HostileClient {
 }
 
 /** Sends bytes, says that it will send no more, and stays. */
-export function halfCloses(bytes: Uint8Array): HostileClient {
+function halfCloses(bytes: Uint8Array): HostileClient {
   return async (port) => {
     const socket = await plug(port);
     socket.resume();
@@ -58,7 +58,7 @@ export function floods(bytes: Uint8Array): HostileClient {
 }
 
 /** A TLS client that can do no better than an old version. */
-export function speaksOnly(maxVersion: 'TLSv1' | 'TLSv1.1'): HostileClient {
+function speaksOnly(maxVersion: 'TLSv1' | 'TLSv1.1'): HostileClient {
   return async (port) => {
     const socket = connectTls({
       host: '127.0.0.1',

@@ -43,7 +43,7 @@ export async function weTrustSpire(
 }
 
 /** A file with the bundle of SPIRE, as its command shows it. */
-export function shownBundle(server: Spire): string {
+function shownBundle(server: Spire): string {
   const file = server.file('shown.json');
   writeFileSync(file, server.say('bundle', 'show', '-format', 'spiffe'));
   return file;

@@ -7,7 +7,7 @@ import { callHttp, type HttpAnswer, offerCallerProof, type Random } from '../pla
  * No agent answered on the admin socket; or what the agent answered is the agent's own error, with
  * its own code.
  */
-export class AdminClientError extends CodedError {}
+class AdminClientError extends CodedError {}
 
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 

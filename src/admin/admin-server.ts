@@ -13,7 +13,7 @@ import { type AdminApi, createAdminRoutes } from './admin-routes.ts';
 export type AdminServerErrorCode = 'admin-socket-in-use' | 'admin-socket-failed';
 
 /** The admin socket could not be opened. */
-export class AdminServerError extends CodedError<AdminServerErrorCode> {}
+class AdminServerError extends CodedError<AdminServerErrorCode> {}
 
 /**
  * Serves the admin API, `/livez` and `/readyz` on a Unix socket that only the agent's own user may

@@ -14,7 +14,7 @@ export type ClientHelloRefusal =
   | 'server-name-invalid';
 
 /** A ClientHello larger than this is refused; real ones stay under 2 KiB. */
-export const MAX_CLIENT_HELLO_BYTES = 16 * 1024;
+const MAX_CLIENT_HELLO_BYTES = 16 * 1024;
 
 /**
  * Clients use one record, or two with a large key share. More records than this are refused as too

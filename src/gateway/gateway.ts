@@ -38,7 +38,7 @@ export interface GatewayOptions {
 export type GatewayErrorCode = 'port-in-use' | 'listen-failed' | 'upstream-unreachable' | 'upstream-timeout';
 
 /** The gateway could not listen, or could not reach the target of a route. */
-export class GatewayError extends CodedError<GatewayErrorCode> {}
+class GatewayError extends CodedError<GatewayErrorCode> {}
 
 /**
  * A fatal TLS alert `unrecognized_name` (RFC 6066 §3), so that the client's error states the

@@ -43,7 +43,7 @@ export interface Invitation {
 }
 
 /** How every invitation begins. */
-export const INVITATION_PREFIX = 'FEDERATE:';
+const INVITATION_PREFIX = 'FEDERATE:';
 
 export const MAX_URLS = 3;
 export const MAX_PINS = 8;

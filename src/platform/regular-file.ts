@@ -14,7 +14,7 @@ export class RegularFileError extends Error {
 }
 
 /** Enough for certificates, keys, tokens and kubeconfigs. */
-export const MAX_FILE_BYTES = 1024 * 1024;
+const MAX_FILE_BYTES = 1024 * 1024;
 
 const CHUNK_BYTES = 65_536;
 

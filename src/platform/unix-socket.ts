@@ -43,7 +43,7 @@ export async function listenOnUnixSocket(server: Server, path: string, mode = 0o
  * Removes the socket file of a dead process. Throws `EADDRINUSE` where one answers, `EEXIST` for
  * another kind of file.
  */
-export async function clearSocketPath(path: string): Promise<void> {
+async function clearSocketPath(path: string): Promise<void> {
   const found = await lstat(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
     throw error;

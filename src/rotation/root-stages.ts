@@ -8,7 +8,7 @@ export interface Signing {
 }
 
 /** Six digits of the fingerprint and the subject, as the history names a root. */
-export function rootLabel(fingerprint: string, subject: string): string {
+function rootLabel(fingerprint: string, subject: string): string {
   return `${fingerprint.slice(0, 6)} ${subject}`.trimEnd();
 }
 

@@ -29,7 +29,7 @@ import { writeFileSync } from 'node:fs';
 const HOUR_MS = 3_600_000;
 
 /** Certificates are also looked at by TLS stacks, which have the machine's clock. */
-export const NOW = new Date();
+const NOW = new Date();
 export const VALID = {
   notBefore: new Date(NOW.getTime() - HOUR_MS),
   notAfter: new Date(NOW.getTime() + 48 * HOUR_MS),

@@ -17,7 +17,7 @@ const MINUTE = 60 * SECOND;
 
 /** `now` and so many seconds, usually fewer. */
 export const at = (seconds: number): Date => new Date(now.getTime() + seconds * SECOND);
-export const fingerprintOf = (number: number): string => `${number}`.repeat(64);
+const fingerprintOf = (number: number): string => `${number}`.repeat(64);
 
 /** A root of ours with this number, published five minutes ago. */
 export function ownRoot(number: number, stage: RootStage, rest: Partial<OwnRoot['life']> = {}): OwnRoot {

@@ -18,9 +18,9 @@ import { openTestStore } from '../../testkit/open-test-store.ts';
 import { createTestCa, TEST_INSTANT, type TestCa } from '../../testkit/test-ca.ts';
 import { openRaw } from './open-store.ts';
 
-export const own = parseTrustDomain('a.example');
-export const peer = parseTrustDomain('b.example');
-export const other = parseTrustDomain('c.example');
+const own = parseTrustDomain('a.example');
+const peer = parseTrustDomain('b.example');
+const other = parseTrustDomain('c.example');
 export const second = (count: number): Date => new Date(TEST_INSTANT.getTime() + count * 1000);
 
 /** The CAs behind the history of `writeHistory`, and the signer of its heads. */

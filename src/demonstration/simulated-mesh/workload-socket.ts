@@ -20,7 +20,7 @@ import {
 import type { WorkloadSvid } from './workload-identities.ts';
 
 /** The names under which proxies request their identity and their trust, in both products. */
-export const IDENTITY_SECRET = 'default';
+const IDENTITY_SECRET = 'default';
 export const VALIDATION_SECRET = 'ROOTCA';
 
 /** Of the health of one socket. */

@@ -19,7 +19,7 @@ export interface WeatherService {
 export type WeatherErrorCode = 'port-in-use' | 'listen-failed' | 'upstream-unreachable' | 'upstream-broken';
 
 /** A workload could not listen, or the service it calls did not answer sensibly. */
-export class WeatherError extends CodedError<WeatherErrorCode> {}
+class WeatherError extends CodedError<WeatherErrorCode> {}
 
 export type Handler = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
 

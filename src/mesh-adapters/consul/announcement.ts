@@ -73,7 +73,7 @@ export function announcementOf(
 }
 
 /** Consul's name of a port of an import: the ID, with the name of the port where there are several. */
-export function consulNameOf({ id, ports }: ImportedService, port: ImportedPort): string {
+function consulNameOf({ id, ports }: ImportedService, port: ImportedPort): string {
   const whole = [id.replaceAll('.', '-'), ...(ports.length > 1 ? [port.name] : [])].join('-');
   if (whole.length <= MAX_NAME_CHARACTERS) return whole;
   const mark = createHash('sha256').update(whole).digest('hex').slice(0, 8);

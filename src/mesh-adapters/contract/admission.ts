@@ -82,7 +82,7 @@ export interface AdmissionContext {
 }
 
 /** As many roots as a mesh is given of one peer; trust domains in use have one to five. */
-export const MAX_ROOTS_OF_PEER = 100;
+const MAX_ROOTS_OF_PEER = 100;
 
 const DNS_NAME = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/;
 

@@ -24,7 +24,7 @@ import { filesOf, type PeerFiles, renderMaps, renderPeerFiles, SHARED_FILES, wit
 
 const MAX_FILE_BYTES = 64 * 1024 * 1024;
 /** How long the PEM file of a removed peer holds a root with a key that does not exist. */
-export const NOBODY_MS = 7 * 86_400_000;
+const NOBODY_MS = 7 * 86_400_000;
 /** A file name has 255 bytes; a draft of it has 19 more than the trust domain. */
 const MAX_NAME_BYTES = 230;
 const BYTES_OF_ALL = 32 * 1024 * 1024;

@@ -66,7 +66,7 @@ export function renderImport(service: ImportedService): RenderedImport {
 }
 
 /** The name of the Service: the name of the import, with hyphens for its dots. */
-export function serviceNameOf({ name }: ImportedService): string {
+function serviceNameOf({ name }: ImportedService): string {
   const label = name.replaceAll('.', '-');
   if (label.length <= MAX_NAME_CHARACTERS && /^[a-z]/.test(label)) return label;
   return `x-${label.slice(0, MAX_NAME_CHARACTERS - 11)}-${markOf(name)}`;

@@ -16,9 +16,9 @@ export const EXTERNAL_WORKLOAD: OwnedKind = {
   group: 'workload.linkerd.io',
   versions: ['v1beta1'],
 };
-export const SERVER = policy('Server', 'servers', 'v1beta3');
-export const HTTP_ROUTE = policy('HTTPRoute', 'httproutes', 'v1beta3');
-export const MESH_TLS_AUTHENTICATION = policy('MeshTLSAuthentication', 'meshtlsauthentications', 'v1alpha1');
-export const AUTHORIZATION_POLICY = policy('AuthorizationPolicy', 'authorizationpolicies', 'v1alpha1');
+const SERVER = policy('Server', 'servers', 'v1beta3');
+const HTTP_ROUTE = policy('HTTPRoute', 'httproutes', 'v1beta3');
+const MESH_TLS_AUTHENTICATION = policy('MeshTLSAuthentication', 'meshtlsauthentications', 'v1alpha1');
+const AUTHORIZATION_POLICY = policy('AuthorizationPolicy', 'authorizationpolicies', 'v1alpha1');
 /** In the order of writing: a Server denies before a policy lets callers in. */
 export const ACCESS_KINDS = [SERVER, HTTP_ROUTE, MESH_TLS_AUTHENTICATION, AUTHORIZATION_POLICY];

@@ -12,7 +12,7 @@ import type { VaultClient, VaultIssuer } from './vault-client.ts';
  * Intermediates in a chain are not anchors. Throws `MeshAdapterError` `own-roots-malformed` where a
  * pinned one is missing, or nothing is left. See docs/meshes/vault.md.
  */
-export function anchorsOf(
+function anchorsOf(
   issuers: readonly VaultIssuer[],
   pins: readonly Pin[],
   where: string,

@@ -66,7 +66,7 @@ const INCIDENTS = [
   'catalogue-stale',
 ] as const;
 /** The code of a version that the operator rejected. */
-export const REJECTED = 'catalogue-rejected';
+const REJECTED = 'catalogue-rejected';
 /** How far back rejections are looked up. */
 const VERSIONS = 100;
 

@@ -13,7 +13,7 @@ import { JsonError, type JsonObject, type JsonValue, parseStrictJson } from '../
 import { verifyX509Svid, type X509Svid, X509SvidError } from './x509-svid.ts';
 
 /** The longest statement that is read, unless a caller sets another limit. */
-export const MAX_STATEMENT_CHARACTERS = 16_384;
+const MAX_STATEMENT_CHARACTERS = 16_384;
 
 const MAX_DEPTH = 32;
 /** A leaf and its intermediates. */

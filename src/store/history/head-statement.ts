@@ -44,7 +44,7 @@ export async function signHead(
 }
 
 /** The claims of a head's statement are not a head. */
-export class HeadError extends CodedError<'head-malformed'> {}
+class HeadError extends CodedError<'head-malformed'> {}
 
 /**
  * Verifies a signed head. Rejects with `StatementError`, and with `HeadError` where the claims are

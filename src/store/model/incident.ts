@@ -127,7 +127,7 @@ export function incidentEnded(
  * Most incidents of one kind that may begin for one peer within `INCIDENT_WINDOW_MS`. After that an
  * open incident stays open.
  */
-export const INCIDENTS_IN_WINDOW = 6;
+const INCIDENTS_IN_WINDOW = 6;
 export const INCIDENT_WINDOW_MS = 60 * 60_000;
 
 /**

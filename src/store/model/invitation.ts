@@ -81,7 +81,7 @@ export interface InvitationChange {
 /**
  * States after which an invitation is history. Only a newcomer's failed attempt may be tried again.
  */
-export const ENDED_STATES: ReadonlySet<InvitationState> = new Set([
+const ENDED_STATES: ReadonlySet<InvitationState> = new Set([
   'completed',
   'burned',
   'expired',

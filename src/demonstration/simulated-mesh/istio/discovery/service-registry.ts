@@ -9,7 +9,7 @@ import type { DestinationRuleSpec } from '../schemas/destination-rule.ts';
 import type { ServiceEntrySpec } from '../schemas/service-entry.ts';
 
 /** The host of a workload's Service. */
-export function serviceHost({ name, namespace }: Pick<IstioWorkload, 'name' | 'namespace'>): string {
+function serviceHost({ name, namespace }: Pick<IstioWorkload, 'name' | 'namespace'>): string {
   return `${name}.${namespace}.svc.cluster.local`;
 }
 
