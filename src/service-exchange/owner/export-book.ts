@@ -18,7 +18,7 @@ import type { IssuedCatalogues } from './issued-catalogues.ts';
 import { OwnServices } from './own-services.ts';
 import { enforcedPolicy, fittingRules, type KeptRule, rulesByService } from './policies.ts';
 import { readDeclaredService } from './service-document.ts';
-import type { OwnerSettings } from './settings.ts';
+import { MESH_ACTOR, type OwnerSettings } from './settings.ts';
 
 export interface ExportBookParts {
   readonly settings: OwnerSettings;
@@ -117,9 +117,17 @@ export class ExportBook {
     return { gateways: services.length === 0 ? [] : settings.gateways, services };
   }
 
-  /** What the mesh is to export. */
+  /**
+   * What the mesh is to export. It is not asked for what its own configuration exports, so that the
+   * operator can end that there.
+   */
   wantedExports(): readonly WantedExport[] {
-    return this.#exported().map((service) => ({ service, consumers: this.consumersOf(service.id) }));
+    return this.#exported().map((service) => ({
+      service,
+      consumers: (this.#byService.get(service.id) ?? [])
+        .filter(({ actor }) => actor !== MESH_ACTOR)
+        .map(({ consumer }) => consumer),
+    }));
   }
 
   /** The policies that the mesh is to enforce: of every service that is exported or has a rule. */

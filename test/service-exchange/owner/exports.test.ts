@@ -483,14 +483,17 @@ describe('ServiceOwner', () => {
     expect(await world.seenBy(east)).toEqual(['info serving']);
   });
 
-  it('counts what the mesh itself exports, until the mesh takes it back', async () => {
+  it('counts what the mesh itself exports, until the mesh takes it back, and never asks the mesh for it', async () => {
+    const asked = () => world.owner.book.wantedExports().flatMap(({ consumers }) => consumers);
     await world.mesh(ownService('info', { exportedTo: [east] }));
     expect(await world.seenBy(east)).toEqual(['info serving']);
+    expect(asked()).toEqual([]);
     await expect(world.exportDesk.withdraw({ service: 'info' }, OPERATOR)).rejects.toMatchObject({
       code: 'declared-in-mesh',
     });
     await world.mesh(ownService('info', { exportedTo: [] }));
     expect(await world.seenBy(east)).toEqual(['info draining']);
+    expect(asked()).toEqual([]);
   });
 
   it('refuses an export without a gateway', async () => {
