@@ -210,7 +210,7 @@ async function connectParts(
   const foreignTrust = new ForeignTrust(adapter, federation, store, context, stopping.signal);
   const services = createServiceExchange(
     loaded,
-    { store, federation, holdings, adapter, own: ownName, signer, stopping: stopping.signal },
+    { store, federation, holdings, adapter, own: ownName, signer, svid, stopping: stopping.signal },
     context,
   );
   const extensions = [invitations.reception, observations.reception, signedBundles.extension];

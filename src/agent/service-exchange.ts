@@ -8,6 +8,7 @@ import type {
 import type { EndpointExtension } from '../bundle-endpoint/index.ts';
 import type { AgentConfig, LoadedConfig } from '../config/index.ts';
 import type { Federation, PeerHoldings } from '../federation/index.ts';
+import type { SvidSource } from '../mtls/index.ts';
 import type { MeshAdapter } from '../mesh-adapters/index.ts';
 import { Listeners, type Part, partOf, type ProcessContext } from '../platform/index.ts';
 import type { StatementSigner, TrustDomain } from '../spiffe/index.ts';
@@ -29,6 +30,7 @@ export interface ServiceExchangeParts {
   readonly adapter: MeshAdapter;
   readonly own: () => TrustDomain | undefined;
   readonly signer: () => StatementSigner | undefined;
+  readonly svid: SvidSource | undefined;
   readonly stopping: AbortSignal;
 }
 
@@ -58,7 +60,7 @@ export function createServiceExchange(
   exchange: ServiceExchangeParts,
   context: ProcessContext,
 ): ServiceExchange {
-  const { store, federation, adapter, own, stopping } = exchange;
+  const { store, federation, adapter, own, svid, stopping } = exchange;
   const { clock, random, log } = context;
   const live =
     config.services &&
@@ -69,6 +71,7 @@ export function createServiceExchange(
     new ServiceImports(live.current, config, {
       store,
       federation,
+      svid,
       own,
       ownSnis: () => exports?.owner.book.snis() ?? new Set(),
       declared: () => live.current.imports,

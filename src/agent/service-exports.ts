@@ -20,6 +20,7 @@ import { exportWarnings } from './export-warnings.ts';
 import { MeshServicesWatch } from './mesh-services-watch.ts';
 import { RoutesFile } from './routes-file.ts';
 import type { ServicesFile } from './services-file.ts';
+import { networksWith } from './shared-networks.ts';
 
 /** What the agent gives to its exports. */
 export interface ServiceExportsParts {
@@ -154,6 +155,7 @@ function settingsOf(services: ServicesConfig, { endpoint }: AgentConfig): OwnerS
       priority,
     })),
     ...defined({ sniSuffix: services.sni_suffix }),
+    networksWith: (peer) => networksWith(services, peer),
     catalogueLifetimeMs: services.catalogue_lifetime,
     drainMs: services.drain,
     refreshHint: Math.min(endpoint.refresh_hint / 1000, CATALOGUE_LIMITS.hintSeconds),

@@ -2,6 +2,7 @@ import type { WarningDocument } from '../admin/index.ts';
 import type { AgentConfig } from '../config/index.ts';
 import type { Federation } from '../federation/index.ts';
 import type { ServiceReport } from '../mesh-adapters/index.ts';
+import type { SvidSource } from '../mtls/index.ts';
 import type { Clock, Log, Random } from '../platform/index.ts';
 import {
   ImportDesk,
@@ -13,6 +14,7 @@ import type { ImportedService } from '../services/index.ts';
 import type { TrustDomain } from '../spiffe/index.ts';
 import type { Store } from '../store/index.ts';
 import { pollingOf } from './federation-options.ts';
+import { networksWith } from './shared-networks.ts';
 import { importWarnings } from './import-warnings.ts';
 
 /** A request that an endpoint holds is answered after this time, at the latest. */
@@ -24,6 +26,7 @@ const MISSED_ANSWERS = 3;
 export interface ServiceImportsParts {
   readonly store: Store;
   readonly federation: Federation;
+  readonly svid: SvidSource | undefined;
   readonly own: () => TrustDomain | undefined;
   /** The SNIs of our exports, and the host names of our own services. */
   readonly ownSnis: () => ReadonlySet<string>;
@@ -59,7 +62,7 @@ export class ServiceImports {
       overdueMs: MISSED_ANSWERS * Math.max(LEAST_HOLD_MS, config.federation.hold),
       egressGateway: services.egress_gateway,
       allowedGatewayRanges: services.allowed_gateway_ranges,
-      networks: services.networks,
+      networksWith: (peer) => networksWith(services, peer),
     };
     const isOwnName = (host: string) => {
       const name = own();
@@ -73,6 +76,7 @@ export class ServiceImports {
       relationships: () => federation.peers.relationships(),
       bundles: federation.bundles,
       verifier: federation.verifier,
+      svid: parts.svid,
       holding: federation.holding,
       meshAnswers: () =>
         parts.reports().flatMap(({ subject, trustDomain, service, state, code, wantedSni }) => {

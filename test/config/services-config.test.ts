@@ -59,7 +59,7 @@ describe('checkConfig() of services', () => {
   gateways: [{ id: gw-1, address: "gw.a.example:15443" }, { id: gw-2, address: "[2001:db8::1]:15443", priority: 1 }]
   egress_gateway: 10.0.0.7:15443
   sni_suffix: services.a.example
-  networks: [vpc-1]
+  networks: [{ id: vpc-1, with: [b.example] }]
   allowed_gateway_ranges: [127.0.0.0/8]
   services: [{ id: web.shop, spiffe_ids: [spiffe://a.example/web], ports: [{ name: db, port: 3306, protocol: tcp, server_first: true, target: "10.0.0.1:15006" }] }]
   exports: [{ service: web.shop, to: [b.example] }]

@@ -108,6 +108,18 @@ const exported = z.strictObject({
   to: z.array(trustDomainField()).min(1).max(MAX_CONSUMERS).describe('Peers that may see the service.'),
 });
 
+const network = z.strictObject({
+  id: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'the ID of a network is 1 to 64 of A-Z a-z 0-9 . _ -')
+    .describe('An opaque ID that both operators agree on. Only the peers in `with` learn it.'),
+  with: z
+    .array(trustDomainField())
+    .min(1)
+    .max(MAX_CONSUMERS)
+    .describe('The peers in that network: they get the addresses of what we export to them.'),
+});
+
 const imported = z.strictObject({
   service: parsed(parseServiceId).describe('The ID of the service at its owner.'),
   from: trustDomainField().describe('The owner.'),
@@ -187,14 +199,13 @@ export const services = z.strictObject({
       'What becomes of imports while their catalogue is not renewed: `keep` them until it expires, or `remove` them as soon as it is overdue.',
     ),
   networks: z
-    .array(
-      z
-        .string()
-        .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'the ID of a network is 1 to 64 of A-Z a-z 0-9 . _ -'),
-    )
+    .array(network)
     .max(MAX_NETWORKS)
+    .superRefine(distinct(({ id }) => id, 'the network'))
     .default([])
-    .describe('Opaque IDs of the networks that we share with peers.'),
+    .describe(
+      'Networks in which workloads of peers are reached by their addresses. A call then needs no gateway (docs/services.md).',
+    ),
   allowed_gateway_ranges: z
     .array(addressRange())
     .default([])

@@ -43,13 +43,16 @@ export interface Decision {
   readonly reason: string;
 }
 
+/** Where a peer may send our proxies. */
+export type HostRules = Pick<CatalogueReading, 'refuseHost' | 'sharesNetwork'>;
+
 export interface CatalogueDeskParts {
   readonly store: Store;
   readonly held: HeldCatalogues;
   readonly pending: PendingCatalogues;
   readonly own: () => TrustDomain | undefined;
   readonly bundles: BundleSource;
-  readonly refuseHost: () => CatalogueReading['refuseHost'];
+  readonly rulesFor: (peer: TrustDomain) => HostRules;
   readonly lookup: HostLookup;
   /** What is imported from a peer, as it was accepted last. */
   readonly importedFrom: (trustDomain: TrustDomain) => CatalogueContext['imported'];
@@ -85,7 +88,7 @@ export class CatalogueDesk {
 
   /** Takes the answer of a peer's endpoint. Rejects with `StoreError` only. */
   async take(relationship: Relationship, token: string, signal: AbortSignal): Promise<TakeOutcome> {
-    const { own, bundles, refuseHost: rule, lookup, clock } = this.#parts;
+    const { own, bundles, rulesFor, lookup, clock } = this.#parts;
     const ownTrustDomain = own();
     if (ownTrustDomain === undefined)
       return {
@@ -93,12 +96,12 @@ export class CatalogueDesk {
         code: 'catalogue-other-audience',
         message: 'our own trust domain is not known yet',
       };
-    const refuseHost = rule();
+    const rules = rulesFor(relationship.trustDomain);
     let catalogue: Catalogue | undefined;
     try {
-      const proof = { own: ownTrustDomain, bundles, now: clock.now(), refuseHost };
+      const proof = { own: ownTrustDomain, bundles, now: clock.now(), ...rules };
       catalogue = await proveCatalogue(relationship, token, proof);
-      await checkResolvedHosts(catalogue, refuseHost, lookup, signal);
+      await checkResolvedHosts(catalogue, rules.refuseHost, lookup, signal);
       return await this.#judge(relationship, catalogue);
     } catch (error) {
       if (!(error instanceof CatalogueError)) throw error;

@@ -12,6 +12,7 @@ import {
 } from '../../services/index.ts';
 import type { NewEvent, StateReason, Store, StoredImport } from '../../store/index.ts';
 import { isGone } from './catalogue-desk.ts';
+import { type DirectTarget, directTargets } from './direct-paths.ts';
 import { type Held, type HeldCatalogues, readContent } from './held-catalogues.ts';
 import type { ImportSettings } from './import-settings.ts';
 import { gatewayEndpoints, importedServiceOf, offerOf } from './imported-service-of.ts';
@@ -30,6 +31,8 @@ export interface ImportBookParts {
   readonly readingOf: (trustDomain: TrustDomain) => CatalogueReading | undefined;
   /** Whether a host name is one of our own services. */
   readonly isOwnName: (host: string) => boolean;
+  /** Whether a place at a workload itself is proved. */
+  readonly isDirect: (target: DirectTarget) => boolean;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -104,8 +107,18 @@ export class ImportBook {
   wanted(): readonly ImportedService[] {
     const { egressGateway } = this.#parts.settings();
     return this.#used().map(({ row, service, gateways }) =>
-      importedServiceOf(row, service, gateways, egressGateway),
+      importedServiceOf(row, service, gateways, egressGateway, this.#parts.isDirect),
     );
+  }
+
+  /** The places at workloads that owners name for what we use. */
+  directTargets(): readonly DirectTarget[] {
+    return this.#used().flatMap(({ row, service }) => directTargets(row.trustDomain, service));
+  }
+
+  /** What is proved of direct places is another thing now. */
+  pathsChanged(): void {
+    this.#announce();
   }
 
   /** Where the egress gateway leads each SNI of an import; empty without an egress gateway. */

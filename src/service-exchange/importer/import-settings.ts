@@ -1,4 +1,5 @@
 import type { EndpointAddress } from '../../services/index.ts';
+import type { TrustDomain } from '../../spiffe/index.ts';
 
 /** What the operator decides about imports; read again when the config changes. */
 export interface ImportSettings {
@@ -14,6 +15,6 @@ export interface ImportSettings {
   readonly egressGateway: EndpointAddress | undefined;
   /** Ranges of loopback or private networks in which gateways of peers may be. */
   readonly allowedGatewayRanges: readonly string[];
-  /** The networks that we share with peers. */
-  readonly networks: readonly string[];
+  /** IDs of the networks in which we reach the workloads of a peer by their addresses. */
+  readonly networksWith: (peer: TrustDomain) => readonly string[];
 }

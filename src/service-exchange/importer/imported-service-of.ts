@@ -5,6 +5,7 @@ import type {
   ImportedService,
   OfferedService,
 } from '../../services/index.ts';
+import { type DirectTarget, directTargets } from './direct-paths.ts';
 import type { StoredImport } from '../../store/index.ts';
 
 /** The part of a catalogue that an import needs: one service, and the gateways of its ports. */
@@ -13,13 +14,18 @@ export function offerOf(content: CatalogueContent, service: OfferedService): Cat
   return { gateways: content.gateways.filter(({ id }) => used.has(id)), services: [service] };
 }
 
-/** The import as our mesh is to know it. With an egress gateway every port leads there. */
+/**
+ * The import as our mesh is to know it. Places at the workload itself come first where `isProved`
+ * says so; gateways stand behind them. With an egress gateway it takes the place of the peer's.
+ */
 export function importedServiceOf(
   { trustDomain, name, namespaces, state }: StoredImport,
   service: OfferedService,
   gateways: CatalogueContent['gateways'],
   egress: EndpointAddress | undefined,
+  isProved: (target: DirectTarget) => boolean,
 ): ImportedService {
+  const proved = directTargets(trustDomain, service).filter(isProved);
   return {
     trustDomain,
     id: service.id,
@@ -31,13 +37,26 @@ export function importedServiceOf(
       protocol,
       serverFirst,
       sni,
-      endpoints: egress
-        ? [{ ...egress, priority: 0, path: 'gateway' as const }]
-        : gatewayEndpoints(used, gateways),
+      endpoints: behind(
+        proved.filter((target) => target.sni === sni),
+        egress ? [{ ...egress, priority: 0, path: 'gateway' as const }] : gatewayEndpoints(used, gateways),
+      ),
     })),
     namespaces,
     state: state === 'draining' ? 'draining' : 'serving',
   };
+}
+
+/** Direct places first, then gateways in their order. */
+function behind(
+  direct: readonly EndpointAddress[],
+  gateways: readonly ImportedEndpoint[],
+): readonly ImportedEndpoint[] {
+  if (direct.length === 0) return gateways;
+  return [
+    ...direct.map(({ host, port }) => ({ host, port, priority: 0, path: 'direct' as const })),
+    ...gateways.map((gateway) => ({ ...gateway, priority: gateway.priority + 1 })),
+  ];
 }
 
 /** The gateways of a port, the first to use first. */

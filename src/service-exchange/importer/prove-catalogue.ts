@@ -12,7 +12,7 @@ import {
 import type { Relationship } from '../../store/index.ts';
 
 /** What proving a catalogue takes. */
-export interface CatalogueProof extends Pick<CatalogueReading, 'refuseHost'> {
+export interface CatalogueProof extends Pick<CatalogueReading, 'refuseHost' | 'sharesNetwork'> {
   readonly own: TrustDomain;
   readonly bundles: BundleSource;
   readonly now: Date;
@@ -25,7 +25,7 @@ export interface CatalogueProof extends Pick<CatalogueReading, 'refuseHost'> {
 export async function proveCatalogue(
   relationship: Relationship,
   token: string,
-  { own, bundles, now, refuseHost }: CatalogueProof,
+  { own, bundles, now, ...rules }: CatalogueProof,
 ): Promise<Catalogue> {
   const { trustDomain } = relationship;
   try {
@@ -42,7 +42,7 @@ export async function proveCatalogue(
         'catalogue-signer',
         `${signer.id} signed the catalogue of ${trustDomain}, expected ${agent ?? 'nobody'}`,
       );
-    return readCatalogue(claims, { owner: trustDomain, audience: own, refuseHost });
+    return readCatalogue(claims, { owner: trustDomain, audience: own, ...rules });
   } catch (cause) {
     if (!(cause instanceof StatementError)) throw cause;
     throw new CatalogueError(

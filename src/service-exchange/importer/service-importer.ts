@@ -6,20 +6,22 @@ import {
   type Reach,
   type ScheduleSettings,
 } from '../../federation/index.ts';
-import type { PeerVerifier } from '../../mtls/index.ts';
+import type { PeerVerifier, SvidSource } from '../../mtls/index.ts';
 import { type Clock, type Log, pause, type Random } from '../../platform/index.ts';
 import type { BundleSource, TrustDomain } from '../../spiffe/index.ts';
 import type { CatalogueReading } from '../../services/index.ts';
 import type { Relationship, Store } from '../../store/index.ts';
-import { CatalogueDesk } from './catalogue-desk.ts';
+import { CatalogueDesk, type HostRules } from './catalogue-desk.ts';
 import { CataloguePoll, type CataloguePollParts, type PollOutcome, RequestPlaces } from './catalogue-poll.ts';
 import { ImportError } from './errors.ts';
 import { HeldCatalogues } from './held-catalogues.ts';
+import { DirectPaths } from './direct-paths.ts';
 import { createHostRule } from './host-rule.ts';
 import { ImportBook } from './import-book.ts';
 import type { ImportSettings } from './import-settings.ts';
 import { PendingCatalogues } from './pending-catalogues.ts';
 import { type MeshAnswer, reportImports } from './report-imports.ts';
+import { probeDirect } from './probe-direct.ts';
 import { sniOwner } from './sni-owners.ts';
 
 /** What importing services takes. */
@@ -30,6 +32,8 @@ export interface ServiceImporterParts extends Pick<Reach, 'proxy' | 'fetchLimits
   /** Every bundle that counts now. */
   readonly bundles: BundleSource;
   readonly verifier: PeerVerifier;
+  /** What our agent shows when it looks who is at a direct place. */
+  readonly svid: SvidSource | undefined;
   readonly holding: Pick<HoldingStatements, 'statementFor' | 'reportImports'>;
   /** What our mesh did with the imports. */
   readonly meshAnswers: () => readonly MeshAnswer[];
@@ -66,6 +70,7 @@ export class ServiceImporter {
   readonly pending = new PendingCatalogues();
   readonly book: ImportBook;
   readonly desk: CatalogueDesk;
+  readonly #direct: DirectPaths;
   readonly #parts: ServiceImporterParts;
   readonly #places: RequestPlaces;
   readonly #polls = new Map<TrustDomain, Polling>();
@@ -79,6 +84,14 @@ export class ServiceImporter {
     const { clock, log, store } = parts;
     this.held = new HeldCatalogues({ log, clock });
     this.#places = new RequestPlaces(parts.hold.most);
+    this.#direct = new DirectPaths({
+      probe: (target, signal) => probeDirect(target, parts, signal),
+      targets: () => this.book.directTargets(),
+      clock,
+      random: parts.random,
+      log,
+    });
+    this.#direct.onChange(() => this.book.pathsChanged());
     this.book = new ImportBook({
       store,
       held: this.held,
@@ -88,6 +101,7 @@ export class ServiceImporter {
       isPeer: (trustDomain) => this.#relationshipWith(trustDomain) !== undefined,
       readingOf: (trustDomain) => this.#readingOf(trustDomain),
       isOwnName: parts.isOwnName,
+      isDirect: (target) => this.#direct.isProved(target),
       clock,
       log,
     });
@@ -97,7 +111,7 @@ export class ServiceImporter {
       pending: this.pending,
       own: parts.own,
       bundles: parts.bundles,
-      refuseHost: () => this.#hostRule(),
+      rulesFor: (peer) => this.#rulesFor(peer),
       lookup: parts.lookup,
       importedFrom: (trustDomain) => this.book.importedFrom(trustDomain),
       sniOwner: (sni, peer) =>
@@ -119,6 +133,7 @@ export class ServiceImporter {
     );
     // Another end may come first now.
     this.book.onChange(() => this.#timer?.abort(WOKEN));
+    this.book.onChange(() => this.#direct.wake());
   }
 
   /**
@@ -129,12 +144,14 @@ export class ServiceImporter {
     this.held.restore(await this.#parts.store.heldCatalogues(), (name) => this.#readingOf(name));
     await this.book.load();
     this.#waiting = this.#settleInTime();
+    this.#direct.start();
     this.peersChanged();
   }
 
   async stop(): Promise<void> {
     this.#stopping.abort();
     await Promise.all([...this.#polls.values()].map(({ ended }) => ended));
+    await this.#direct.stop();
     await this.#waiting;
     await this.#work;
   }
@@ -263,13 +280,17 @@ export class ServiceImporter {
 
   #readingOf(owner: TrustDomain): CatalogueReading | undefined {
     const audience = this.#parts.own();
-    return audience === undefined ? undefined : { owner, audience, refuseHost: this.#hostRule() };
+    return audience === undefined ? undefined : { owner, audience, ...this.#rulesFor(owner) };
   }
 
-  #hostRule() {
+  #rulesFor(peer: TrustDomain): HostRules {
     const { settings, guard } = this.#parts;
-    const { allowedGatewayRanges, networks } = settings();
-    return createHostRule({ allowedRanges: allowedGatewayRanges, guard, networks });
+    const { allowedGatewayRanges, networksWith } = settings();
+    const networks = networksWith(peer);
+    return {
+      refuseHost: createHostRule({ allowedRanges: allowedGatewayRanges, guard, networks }),
+      sharesNetwork: (network) => networks.includes(network),
+    };
   }
 }
 

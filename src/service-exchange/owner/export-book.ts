@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import {
   type CatalogueContent,
   type ExportObstacle,
@@ -185,7 +186,17 @@ export class ExportBook {
       const { sniSuffix } = this;
       const gateways = settings.gateways.map((gateway) => gateway.id);
       const fitting = fittingRules(service, rules);
-      return offerOf(service, { consumer, rules: fitting.rules, state, sniSuffix, gateways });
+      const networks = settings.networksWith(consumer);
+      return offerOf(service, {
+        consumer,
+        rules: fitting.rules,
+        state,
+        sniSuffix,
+        gateways,
+        // A host name means something in our own network only, and not for others.
+        directTo: (target) =>
+          isIP(target.host) === 0 ? [] : networks.map((network) => ({ network, ...target })),
+      });
     }
     if (!before) return undefined;
     // The mesh may only be restarting, so the peer keeps what it knows of the service.

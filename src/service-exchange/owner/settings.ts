@@ -16,6 +16,8 @@ export interface OwnerSettings {
   readonly egressGateway?: EndpointAddress;
   /** End of our SNIs; left out: our trust domain. */
   readonly sniSuffix?: string;
+  /** IDs of the networks in which a peer reaches our workloads by their addresses. */
+  readonly networksWith: (peer: TrustDomain) => readonly string[];
   readonly catalogueLifetimeMs: number;
   readonly drainMs: number;
   /** Seconds after which peers should ask again. */

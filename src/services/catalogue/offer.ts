@@ -2,9 +2,10 @@ import { type TrustDomain, trustDomainOf, pathOf } from '../../spiffe/index.ts';
 import { defined } from '../../objects/index.ts';
 import { mayCall } from '../access/may-call.ts';
 import type { AccessRule } from '../access/rule.ts';
+import type { EndpointAddress } from '../service/endpoint-address.ts';
 import type { OwnService } from '../service/own-service.ts';
 import { CATALOGUE_LIMITS } from './catalogue-limits.ts';
-import type { OfferedPort, OfferedService, OfferState } from './catalogue.ts';
+import type { DirectAddress, OfferedPort, OfferedService, OfferState } from './catalogue.ts';
 import { sniOf } from './sni.ts';
 
 /** Why a service cannot be exported as it is. */
@@ -67,16 +68,19 @@ export function offerOf(
     readonly sniSuffix: string;
     /** IDs of our gateways. */
     readonly gateways: readonly string[];
+    /** Where the consumer reaches the workload itself. */
+    readonly directTo: (target: EndpointAddress) => readonly DirectAddress[];
   },
 ): OfferedService {
-  const { consumer, rules, state, sniSuffix, gateways } = offer;
+  const { consumer, rules, state, sniSuffix, gateways, directTo } = offer;
   const { id, spiffeIds } = service;
   return {
     id,
     spiffeIds,
     ports: service.ports.flatMap(({ target, ...port }): OfferedPort[] => {
       const { sni } = defined({ sni: sniOf(service, port, sniSuffix) });
-      return target === undefined || sni === undefined ? [] : [{ ...port, sni, gateways, direct: [] }];
+      if (target === undefined || sni === undefined) return [];
+      return [{ ...port, sni, gateways, direct: directTo(target) }];
     }),
     mayCall: mayCall({ service, rules }, consumer).slice(0, CATALOGUE_LIMITS.callersOfService),
     state,

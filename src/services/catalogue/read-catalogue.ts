@@ -36,6 +36,11 @@ export interface CatalogueReading {
    * owner's word; nothing where they may. `network` is that of a direct address.
    */
   readonly refuseHost: (host: string, network?: string) => string | undefined;
+  /**
+   * Whether we share a network with the owner. Its other direct addresses are of no use and are left
+   * out. Left out: it is true of every network.
+   */
+  readonly sharesNetwork?: (network: string) => boolean;
 }
 
 const STATES = ['serving', 'draining', 'down'] as const satisfies readonly OfferState[];
@@ -179,7 +184,7 @@ function readPort(
     port.get('direct'),
     { where: `${where}.direct`, most: CATALOGUE_LIMITS.directAddressesOfPort },
     (each, at) => readDirect(each, at, reading),
-  );
+  ).flatMap((each) => each ?? []);
   checkDistinct(
     direct.map(({ network, host, port: number }) => `${host}:${number} in ${network}`),
     `in ${where} the address`,
@@ -195,11 +200,12 @@ function readPort(
   };
 }
 
-function readDirect(value: JsonValue, where: string, reading: CatalogueReading): DirectAddress {
+function readDirect(value: JsonValue, where: string, reading: CatalogueReading): DirectAddress | undefined {
   const direct = objectAt(value, where);
   const network = textAt(direct.get('network'), `${where}.network`);
   if (network.length > MAX_NETWORK_CHARACTERS || !NETWORK.test(network))
     malformed(`${where}.network`, `is not the ID of a network, but ${quoted(network)}`);
+  if (reading.sharesNetwork?.(network) === false) return undefined;
   return { network, ...addressAt(direct, where, (host) => reading.refuseHost(host, network)) };
 }
 

@@ -112,7 +112,7 @@ export class ImportWorld implements AsyncDisposable {
     overdueMs: 900_000,
     egressGateway: undefined,
     allowedGatewayRanges: [],
-    networks: [],
+    networksWith: () => [],
   };
   importer: ServiceImporter;
   desk: ImportDesk;
@@ -223,6 +223,7 @@ export class ImportWorld implements AsyncDisposable {
       relationships: () => federation.peers.relationships(),
       bundles: federation.bundles,
       verifier: federation.verifier,
+      svid: undefined,
       holding: federation.holding,
       meshAnswers: () => this.meshAnswers,
       lookup: createHostLookup({ servers: ['127.0.0.1:9'] }),

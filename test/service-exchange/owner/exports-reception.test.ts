@@ -4,6 +4,7 @@ import { ExportsReception } from '../../../src/service-exchange/index.ts';
 import { EXPORTS_PATH } from '../../../src/services/index.ts';
 import type { TrustDomain } from '../../../src/spiffe/index.ts';
 import { east, OPERATOR, ownService, OwnerWorld, west } from './owner-world.ts';
+import { until } from '../../../testkit/until.ts';
 
 type ExtensionAnswer = NonNullable<
   Awaited<ReturnType<NonNullable<ReturnType<EndpointExtension['accept']>>['answer']>>
@@ -108,7 +109,7 @@ describe('ExportsReception', () => {
     await world.clock.advance(5000);
     expect(answer).toBeUndefined();
     await world.exportDesk.export({ service: 'web', to: [east] }, OPERATOR);
-    await world.clock.advance(0);
+    await until(() => answer !== undefined, 'the answer');
     expect(answer).toMatchObject({ status: 200, headers: { 'preference-applied': 'wait=60' } });
   });
 

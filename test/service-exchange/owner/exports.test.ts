@@ -48,6 +48,28 @@ describe('ServiceOwner', () => {
     expect(await world.catalogueOf(west)).toBeUndefined();
   });
 
+  it('tells the address of a workload to the peers of a shared network alone, and no host name', async () => {
+    await using shared = await OwnerWorld.open({ networksWith: (peer) => (peer === east ? ['n1'] : []) });
+    const target = { host: 'db.internal.example', port: 1 };
+    const named = ownService('db');
+    await shared.mesh(ownService('info'), {
+      ...named,
+      ports: named.ports.map((port) => ({ ...port, target })),
+    });
+    for (const service of ['info', 'db'])
+      await shared.exportDesk.export({ service, to: [east, west] }, OPERATOR);
+    const directOf = async (peer: typeof east) =>
+      (await shared.catalogueOf(peer))?.services.map(({ id, ports }) => [id, ports[0]?.direct]).toSorted();
+    expect(await directOf(east)).toEqual([
+      ['db', []],
+      ['info', [{ network: 'n1', host: '10.0.0.1', port: 15006 }]],
+    ]);
+    expect(await directOf(west)).toEqual([
+      ['db', []],
+      ['info', []],
+    ]);
+  });
+
   it('keeps a sequence for each peer, which grows with new content only', async () => {
     await exportInfo(east, west);
     await world.owner.settle();

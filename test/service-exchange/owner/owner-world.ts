@@ -75,6 +75,7 @@ export class OwnerWorld implements AsyncDisposable {
     this.signer = signer;
     this.#settings = {
       gateways: [{ id: 'gw1', host: 'gw.a.example', port: 15443, priority: 0 }],
+      networksWith: () => [],
       catalogueLifetimeMs: 24 * 3600_000,
       drainMs: 30_000,
       refreshHint: 60,

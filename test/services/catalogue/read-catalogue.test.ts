@@ -250,6 +250,18 @@ describe('a faulty catalogue is refused with one code', () => {
     );
   });
 
+  it('leaves out direct addresses of networks that we do not share, wherever they are', () => {
+    const direct = ['ours', 'theirs'].map((network) => ({ network, address: '127.0.0.1', port: 1 }));
+    const refuseHost = (_: string, network?: string) => (network === 'theirs' ? 'private' : undefined);
+    const sharesNetwork = (network: string) => network === 'ours';
+    const { services } = readCatalogue(withFault(`${PORT}.direct`, direct), {
+      ...READING,
+      refuseHost,
+      sharesNetwork,
+    });
+    expect(services[0]?.ports[0]?.direct).toEqual([{ network: 'ours', host: '127.0.0.1', port: 1 }]);
+  });
+
   const port = service.ports[0];
   it.each([
     ['services', [service, service]],
