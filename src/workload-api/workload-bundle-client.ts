@@ -27,15 +27,8 @@ export class WorkloadBundleClient {
   readonly #listeners = new Listeners();
   #bundles = new BundleSet();
 
-  constructor({ address, kind, clock, random, log, onProblem }: WorkloadBundleClientOptions) {
-    const common = {
-      address,
-      onDenied: () => this.#become([]),
-      onProblem,
-      clock,
-      random,
-      log,
-    };
+  constructor({ kind, ...options }: WorkloadBundleClientOptions) {
+    const common = { ...options, onDenied: () => this.#become([]) };
     this.#stream =
       kind === 'x509'
         ? new WorkloadStream({

@@ -29,17 +29,13 @@ export class WorkloadX509Client {
   #svids: readonly OfferedSvid[] = [];
   #bundles = new BundleSet();
 
-  constructor({ address, clock, random, log, onProblem }: WorkloadX509ClientOptions) {
-    this.#log = log;
+  constructor(options: WorkloadX509ClientOptions) {
+    this.#log = options.log;
     this.#stream = new WorkloadStream({
-      address,
+      ...options,
       method: spiffeWorkloadService.FetchX509SVID,
       onMessage: (message) => this.#take(message),
       onDenied: () => this.#become([], new BundleSet()),
-      onProblem,
-      clock,
-      random,
-      log,
     });
   }
 

@@ -2,7 +2,9 @@ import { messageOf } from '../../errors/index.ts';
 import type { Clock } from '../../platform/index.ts';
 import { names } from './layout.ts';
 import type { Meshes } from './meshes.ts';
+import type { StepReporter } from './story.ts';
 import { type ProbeIdentity, probeTls } from './tls-probe.ts';
+import { check } from './until.ts';
 
 /** The outcome of the calls while something else happened. */
 export interface TrafficReport {
@@ -89,7 +91,14 @@ export class Traffic {
   }
 }
 
-/** Describes the counts as a sentence. */
-export function describeTraffic({ calls, handshakes }: TrafficReport): string {
-  return `${calls} calls through the sidecars and ${handshakes} with a new TLS handshake each, none failed`;
+/** Ends the calls and reports them. Throws `DemoError` where a call failed. */
+export async function endTraffic(traffic: Traffic, story: StepReporter): Promise<void> {
+  const { calls, handshakes, failed, failures } = await traffic.stop();
+  story.note('calls', calls);
+  story.note('handshakes', handshakes);
+  story.note('failed', failed);
+  check(failed === 0, `every call succeeds; ${failed} calls failed: ${failures.join('; ')}`);
+  story.saw(
+    `${calls} calls through the sidecars and ${handshakes} with a new TLS handshake each, none failed`,
+  );
 }

@@ -3,7 +3,7 @@ import { HostileEndpoint } from '../hostile-endpoint.ts';
 import { names } from '../layout.ts';
 import type { Meshes } from '../meshes.ts';
 import type { Step, StepReporter } from '../story.ts';
-import { describeTraffic, Traffic } from '../traffic.ts';
+import { endTraffic, Traffic } from '../traffic.ts';
 import { check, until, type Waits } from '../until.ts';
 
 interface Incident {
@@ -56,15 +56,7 @@ export function surviveIncidents(meshes: Meshes, waits: Waits): Step {
         story.saw('the next poll ended every incident, on record');
       } finally {
         await hostile?.stop();
-        const report = await traffic.stop();
-        story.note('calls', report.calls);
-        story.note('handshakes', report.handshakes);
-        story.note('failed', report.failed);
-        check(
-          report.failed === 0,
-          `every call succeeds; ${report.failed} calls failed: ${report.failures.join('; ')}`,
-        );
-        story.saw(`meanwhile ${describeTraffic(report)}`);
+        await endTraffic(traffic, story);
       }
       const after = String((await bundleOf(meshes))['document']);
       check(after === good, 'the bundle held is the one from before');

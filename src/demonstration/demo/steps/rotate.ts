@@ -1,7 +1,7 @@
 import { names } from '../layout.ts';
 import type { Meshes } from '../meshes.ts';
 import type { Step, StepReporter } from '../story.ts';
-import { describeTraffic, Traffic } from '../traffic.ts';
+import { endTraffic, Traffic } from '../traffic.ts';
 import { check, until, type Waits } from '../until.ts';
 
 /** Step 5: publish, activate, retire, while calls go on all the time. */
@@ -45,15 +45,7 @@ export function rotateUnderTraffic(meshes: Meshes, waits: Waits): Step {
         check(!after.some((root) => before.includes(root)), 'the old root is no longer there');
         await traffic.more(20);
       } finally {
-        const report = await traffic.stop();
-        story.note('calls', report.calls);
-        story.note('handshakes', report.handshakes);
-        story.note('failed', report.failed);
-        check(
-          report.failed === 0,
-          `every call succeeds; ${report.failed} calls failed: ${report.failures.join('; ')}`,
-        );
-        story.saw(describeTraffic(report));
+        await endTraffic(traffic, story);
       }
       const { stdout: history } = await meshes.verb('istio', ['bundle', 'history', names.consul]);
       const plus = history.split('\n').filter((line) => line.trim().startsWith('+')).length;
