@@ -21,6 +21,8 @@ FROM scratch
 COPY --from=build /image /
 # Sockets and state live in volumes that belong to the unprivileged user; the root file system can be read-only.
 COPY --from=build --chown=1000:1000 /image/empty /run/federate
+# What an agent writes for its gateway.
+COPY --from=build --chown=1000:1000 /image/empty /run/routes
 COPY --from=build --chown=1000:1000 /image/empty /var/lib/federate
 ENV PATH=/usr/local/bin
 USER 1000:1000

@@ -14,7 +14,10 @@ export const propagation: Bench = {
   name: 'propagation',
   async run({ quick }) {
     using folder = tempDir();
-    const meshes = new Meshes(await createLayout(folder.path, '5m'), silentWaits(systemClock));
+    const meshes = new Meshes(
+      await createLayout(folder.path, { refreshHint: '5m', ways: 'static' }),
+      silentWaits(systemClock),
+    );
     try {
       await meshes.start();
       await meshes.add('istio', ['--pin', await meshes.pinOf('consul')]);
@@ -79,7 +82,7 @@ async function handshakeUnderNewestRoot(meshes: Meshes): Promise<void> {
   await once(socket, 'secureConnect');
   let answer = '';
   socket.on('data', (part: Buffer) => (answer += part.toString('latin1')));
-  socket.write('GET /remark HTTP/1.1\r\nhost: info\r\nconnection: close\r\n\r\n');
+  socket.write('GET /remarks HTTP/1.1\r\nhost: info\r\nconnection: close\r\n\r\n');
   await once(socket, 'close');
   if (!answer.startsWith('HTTP/1.1 200'))
     throw new Error(

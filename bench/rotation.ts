@@ -25,7 +25,7 @@ export const rotation: Bench = {
   async run({ quick }) {
     using folder = tempDir();
     const meshes = new Meshes(
-      await createLayout(folder.file('meshes'), `${HINT_MS / 1000}s`),
+      await createLayout(folder.file('meshes'), { refreshHint: `${HINT_MS / 1000}s`, ways: 'static' }),
       silentWaits(systemClock),
     );
     const agents: { end(signal: NodeJS.Signals): Promise<unknown> }[] = [];

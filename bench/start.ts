@@ -110,7 +110,7 @@ async function idleRows(seconds: number, entry: string, config: string, folder: 
 
 /** A sidecar that has its SVID and its trust from a simulated mesh. */
 async function sidecarRow(seconds: number, entry: string, folder: string): Promise<BenchRow> {
-  const { istio } = await createLayout(folder, '5m');
+  const { istio } = await createLayout(folder, { refreshHint: '5m' });
   await using mesh = await startLong(entry, ['simulate', 'istio', '--config', istio('control.yaml')]);
   await using sidecar = await startLong(entry, ['sidecar', '--config', istio('backend-sidecar.yaml')]);
   const share = await sidecar.coreShare(seconds);

@@ -66,7 +66,7 @@ async function proxiesHold(meshes: Meshes, mesh: MeshName, peer: string, roots: 
 /** The demonstration with Envoy as both sidecars of the call between the meshes, and as both gateways. */
 export async function demoWithEnvoy(binary: string): Promise<void> {
   using folder = tempDir();
-  const layout = await createLayout(folder.path);
+  const layout = await createLayout(folder.path, { ways: 'static' });
   const meshes = new Meshes(layout, silentWaits(systemClock), await envoys(binary, layout));
   try {
     await meshes.start();

@@ -2,7 +2,8 @@ import type { WarningDocument } from '../admin/index.ts';
 import type { AgentConfig, ServicesConfig } from '../config/index.ts';
 import type { Federation, PeerHoldings } from '../federation/index.ts';
 import type { MeshAdapter } from '../mesh-adapters/index.ts';
-import { defined } from '../objects/index.ts';
+import { defined, given } from '../objects/index.ts';
+import { opaData } from '../services/index.ts';
 import type { ProcessContext } from '../platform/index.ts';
 import {
   AccessDesk,
@@ -11,6 +12,7 @@ import {
   ExportsReception,
   type GatewayRoute,
   type OwnerSettings,
+  routesText,
   ServiceOwner,
 } from '../service-exchange/index.ts';
 import { CATALOGUE_LIMITS } from '../services/index.ts';
@@ -18,7 +20,7 @@ import type { StatementSigner, TrustDomain } from '../spiffe/index.ts';
 import type { Store } from '../store/index.ts';
 import { exportWarnings } from './export-warnings.ts';
 import { MeshServicesWatch } from './mesh-services-watch.ts';
-import { RoutesFile } from './routes-file.ts';
+import { WrittenFile } from './written-file.ts';
 import type { ServicesFile } from './services-file.ts';
 import { networksWith } from './shared-networks.ts';
 
@@ -42,7 +44,8 @@ export class ServiceExports {
   readonly #context: ProcessContext;
   readonly #file: ServicesFile;
   readonly #mesh: MeshServicesWatch;
-  readonly #routes: RoutesFile | undefined;
+  readonly #routes: WrittenFile | undefined;
+  readonly #policies: WrittenFile | undefined;
   #egress: () => readonly EgressRoute[] = () => [];
 
   constructor(config: AgentConfig, file: ServicesFile, parts: ServiceExportsParts, context: ProcessContext) {
@@ -89,11 +92,34 @@ export class ServiceExports {
         first ? [{ sni, target: { host: first.host, port: first.port } }] : [],
       ),
     ];
-    this.#routes =
-      services.routes_file === undefined
-        ? undefined
-        : new RoutesFile(services.routes_file, routes, { clock, log });
-    this.owner.onSettled(() => this.routesChanged());
+    this.#routes = given(
+      services.routes_file,
+      (path) =>
+        new WrittenFile({
+          path,
+          what: 'the table of the gateway',
+          code: 'routes-not-written',
+          content: () => routesText(routes()),
+          clock,
+          log,
+        }),
+    );
+    this.#policies = given(
+      services.policy_file,
+      (path) =>
+        new WrittenFile({
+          path,
+          what: 'the file with the access rules',
+          code: 'policies-not-written',
+          content: () => this.#policyText(),
+          clock,
+          log,
+        }),
+    );
+    this.owner.onSettled(() => {
+      this.routesChanged();
+      void this.#policies?.update();
+    });
     file.onChange(() => this.#declare());
   }
 
@@ -124,8 +150,15 @@ export class ServiceExports {
     return [
       ...this.#mesh.warnings(),
       ...(this.#routes?.warnings() ?? []),
+      ...(this.#policies?.warnings() ?? []),
       ...exportWarnings(this.owner, about),
     ];
+  }
+
+  /** The rules that count, as data for OPA. */
+  #policyText(): string {
+    const policies = this.owner.book.wantedAccess().map(({ policy }) => policy);
+    return `${JSON.stringify(opaData(policies), undefined, 2)}\n`;
   }
 
   #declare(): void {

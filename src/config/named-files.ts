@@ -70,7 +70,7 @@ function filesOfAgent(config: Section): NamedFiles[] {
   return [
     ...config.all('made-by-us', ['store', 'admin_socket']),
     ...config.below('workload_api').all('made-by-us', ['socket']),
-    ...config.below('services').all('made-by-us', ['routes_file']),
+    ...config.below('services').all('made-by-us', ['routes_file', 'policy_file']),
     ...(endpoint.text('profile') === 'https_web'
       ? endpoint.pair('web-certificate', endpoint.text('url'))
       : []),

@@ -67,4 +67,5 @@ export {
   type ServicePort,
 } from './service/service.ts';
 export type { Compilation, CompilationWarning, Placement, Refusal } from './compile/compilation.ts';
+export { opaData } from './compile/opa.ts';
 export { compilers, type Target } from './compile/targets.ts';

@@ -76,6 +76,11 @@ describe('checkConfig() of services', () => {
       ['services.gateways[0].address'],
     ],
     [
+      'a gateway by a name that only a resolver of ours completes',
+      '{ gateways: [{ id: a, address: "gateway:15443" }] }',
+      ['services.gateways[0].address'],
+    ],
+    [
       'a gateway at port 0',
       '{ gateways: [{ id: a, address: "gw.a.example:0" }] }',
       ['services.gateways[0].address'],

@@ -24,7 +24,7 @@ let rootKey: string;
 beforeAll(async () => {
   folder = tempDir();
   mkdirSync(folder.file('demo'));
-  meshes = new Meshes(await createLayout(folder.file('demo')), silentWaits(systemClock));
+  meshes = new Meshes(await createLayout(folder.file('demo'), { ways: 'static' }), silentWaits(systemClock));
   await meshes.start();
   const [ofIstio, ofConsul] = [await meshes.pinOf('istio'), await meshes.pinOf('consul')];
   await meshes.add('istio', ['--pin', ofConsul]);

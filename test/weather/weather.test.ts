@@ -40,16 +40,16 @@ describe('startInfo()', () => {
   it('names the SPIFFE ID from its sidecar, and reports when there is none', async () => {
     const info = await running(startInfo({ listen: LOOPBACK }));
     const header = 'By=spiffe://b.example/info;Hash=00;URI=spiffe://a.example/backend';
-    const known = await fetch(`${info.url}/remark`, { headers: { 'x-forwarded-client-cert': header } });
+    const known = await fetch(`${info.url}/remarks`, { headers: { 'x-forwarded-client-cert': header } });
     expect(await known.json()).toMatchObject({ caller: 'spiffe://a.example/backend' });
-    const unknown = await fetch(`${info.url}/remark`);
+    const unknown = await fetch(`${info.url}/remarks`);
     expect(await unknown.json()).toMatchObject({ caller: 'a caller without a certificate' });
   });
 
   it('answers 404 and 405 where they belong', async () => {
     const info = await running(startInfo({ listen: LOOPBACK }));
     expect((await fetch(`${info.url}/other`)).status).toBe(404);
-    expect((await fetch(`${info.url}/remark`, { method: 'POST' })).status).toBe(405);
+    expect((await fetch(`${info.url}/remarks`, { method: 'POST' })).status).toBe(405);
   });
 });
 

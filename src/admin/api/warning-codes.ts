@@ -37,6 +37,7 @@ export const WARNING_CODES = [
   'mesh-services-unreadable',
   'services-config-unusable',
   'routes-not-written',
+  'policies-not-written',
   'socket-refused',
   'offer-waits',
   'trust-stale',

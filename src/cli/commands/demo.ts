@@ -10,7 +10,7 @@ export function demoCommand(program: Command, terminal: Terminal): void {
     .description(
       'two meshes on this machine, start to finish: refused, federated, attacked, rotated, broken, removed',
     )
-    .option('--keep', 'leave the meshes running after the second step, and say how to use them')
+    .option('--keep', 'leave the meshes running after the third step, and say how to use them')
     .addHelpText(
       'after',
       `

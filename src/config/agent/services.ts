@@ -56,7 +56,12 @@ const gateway = z.strictObject({
     .string()
     .refine(isDnsLabel, 'the ID of a gateway is a DNS label in lower case')
     .describe('Names the gateway in the catalogue: a DNS label.'),
-  address: target().describe('Where proxies of peers reach it, `host:port`. It passes TLS on by SNI.'),
+  address: target()
+    .refine(
+      ({ host }) => isIP(host) !== 0 || isHostName(host),
+      'peers reach a gateway by an IP address or a full host name, such as "gateway.a.example"',
+    )
+    .describe('Where proxies of peers reach it, `host:port`. It passes TLS on by SNI.'),
   priority: z
     .int()
     .min(0)
@@ -174,6 +179,11 @@ export const services = z.strictObject({
     .optional()
     .describe(
       'File that the agent writes for `federate gateway`: from each SNI to its target, and nothing else.',
+    ),
+  policy_file: path()
+    .optional()
+    .describe(
+      'File that the agent writes for OPA: the access rules of our services as data (`data.federate`), for meshes that cannot name every caller. The rules that read it come from `federate access compile --for opa`.',
     ),
   suffix: suffix().prefault('federated').describe('End of the host names of imports.'),
   sni_suffix: suffix()

@@ -7,13 +7,15 @@ import { Meshes } from './meshes.ts';
 import { gatewayPassesThrough, refuseForgedPeer } from './steps/attack-and-inspect.ts';
 import { federateBothWays, refusedBefore } from './steps/federate-both-ways.ts';
 import { surviveIncidents } from './steps/incidents.ts';
+import { openServices } from './steps/open-services.ts';
 import { removePeer } from './steps/remove.ts';
 import { rotateUnderTraffic } from './steps/rotate.ts';
+import { withdrawService } from './steps/withdraw.ts';
 import { type StepRecord, runStory } from './story.ts';
 import type { Waits } from './until.ts';
 
 export interface DemoOptions {
-  /** Stop after the second step, leave the meshes running, and end with SIGINT or SIGTERM. */
+  /** Stop after the third step, leave the meshes running, and end with SIGINT or SIGTERM. */
   readonly keep: boolean;
   readonly output: {
     /** A line of the story. */
@@ -43,12 +45,13 @@ export async function runDemo({ keep, output }: DemoOptions): Promise<boolean> {
   const interrupted = new Promise<'interrupted'>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve('interrupted'));
   });
-  const opening = [refusedBefore(meshes), federateBothWays(meshes, waits)];
+  const opening = [refusedBefore(meshes), federateBothWays(meshes, waits), openServices(meshes, waits)];
   const rest = [
     refuseForgedPeer(meshes),
     gatewayPassesThrough(meshes),
     rotateUnderTraffic(meshes, waits),
     surviveIncidents(meshes, waits),
+    withdrawService(meshes, waits),
     removePeer(meshes, waits),
   ];
   const start = systemClock.monotonicMs();
@@ -73,7 +76,7 @@ export async function runDemo({ keep, output }: DemoOptions): Promise<boolean> {
       output.notice(howToUse(meshes));
       await interrupted;
     } else {
-      output.line(`\nAll seven steps held, in ${Math.round((systemClock.monotonicMs() - start) / 1000)} s.`);
+      output.line(`\nAll nine steps held, in ${Math.round((systemClock.monotonicMs() - start) / 1000)} s.`);
     }
     await meshes.stop();
     rmSync(folder, { recursive: true, force: true });
@@ -90,6 +93,8 @@ The meshes are running; Ctrl-C ends them.
 
   The page                http://127.0.0.1:${ports.frontend}/
   Istio agent             npx federate list --socket ${layout.istio('admin.sock')}
+  What is offered         npx federate service offers --socket ${layout.istio('admin.sock')}
+  Who uses what           npx federate service list --socket ${layout.consul('admin.sock')}
   Consul agent            npx federate status --socket ${layout.consul('admin.sock')}
   Rotate a root           npx federate simulate rotate publish --control ${layout.consul('control.sock')}
   The history             sqlite3 ${layout.istio('federate.db')} 'select * from bundle_rotation'

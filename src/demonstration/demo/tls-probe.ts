@@ -25,10 +25,13 @@ export interface ProbeResult {
 }
 
 /**
- * Opens TLS to a gateway for `serverName`, sends a request for `/remark` in HTTP, and returns what
- * arrived. Bounded by `timeoutMs`.
+ * Opens TLS to a gateway for `serverName`, sends a request in HTTP, for `/remarks` by default, and
+ * returns what arrived. Bounded by `timeoutMs`.
  */
-export async function probeTls(options: Probe): Promise<ProbeResult> {
+export async function probeTls(
+  options: Probe & { readonly method?: string; readonly path?: string },
+): Promise<ProbeResult> {
+  const { method = 'GET', path = '/remarks' } = options;
   const socket = await openTls(options);
   const serverFingerprint = fingerprintOf(socket);
   const protocol = socket.getProtocol();
@@ -40,7 +43,7 @@ export async function probeTls(options: Probe): Promise<ProbeResult> {
   // A refusal may arrive as a reset or as an alert. Either way no byte arrives, and that is the
   // result.
   socket.on('error', () => {});
-  socket.write('GET /remark HTTP/1.1\r\nhost: info\r\nconnection: close\r\n\r\n');
+  socket.write(`${method} ${path} HTTP/1.1\r\nhost: info\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
   await once(socket, 'close');
   return { serverFingerprint, protocol, firstLine: text === '' ? undefined : text.split('\r\n')[0] };
 }

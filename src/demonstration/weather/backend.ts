@@ -26,7 +26,7 @@ export function startBackend(options: {
 
 async function askInfo(infoUrl: string): Promise<Omit<WeatherReport, 'weather'>> {
   try {
-    const { status, body } = await call(new URL('/remark', infoUrl).href);
+    const { status, body } = await call(new URL('/remarks', infoUrl).href);
     const { text, caller, code, message } = body;
     if (status === 200 && typeof text === 'string' && typeof caller === 'string')
       return { remark: { text, caller } };

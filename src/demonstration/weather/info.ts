@@ -6,7 +6,7 @@ import { sendJson, serve, type WeatherService } from './http-service.ts';
 export function startInfo(options: { readonly listen: ListenAddress }): Promise<WeatherService> {
   return serve(options.listen, {
     '/healthz': (_incoming, response) => sendJson(response, 200, { ok: true }),
-    '/remark': (incoming, response) =>
+    '/remarks': (incoming, response) =>
       sendJson(response, 200, {
         text: 'Take a coat: the forecast is only a sample.',
         caller: callerOf(incoming),

@@ -118,11 +118,20 @@ export class CataloguePoll {
     this.wake();
   }
 
-  /** Asks now, without a wait at the endpoint. Several calls share one request. Rejects with `StoreError`. */
+  /**
+   * Asks now, without a wait at the endpoint. Several calls share one request. A good answer ends the
+   * long pause after bad ones. Rejects with `StoreError`.
+   */
   ask(signal: AbortSignal): Promise<PollOutcome> {
-    this.#asking ??= this.#once(0, signal).finally(() => {
-      this.#asking = undefined;
-    });
+    const before = this.#last?.outcome;
+    this.#asking ??= this.#once(0, signal)
+      .then((outcome) => {
+        if (isGood(outcome) && before !== undefined && !isGood(before)) this.wake();
+        return outcome;
+      })
+      .finally(() => {
+        this.#asking = undefined;
+      });
     return this.#asking;
   }
 
@@ -252,4 +261,8 @@ export class CataloguePoll {
     this.#nothing = outcome.kind === 'nothing-offered' ? this.#nothing + 1 : 0;
     return outcome;
   }
+}
+
+function isGood({ kind }: PollOutcome): boolean {
+  return kind === 'accepted' || kind === 'unchanged';
 }

@@ -11,12 +11,17 @@ import { type Compile, serverFirstWarnings } from './compilation.ts';
 export const compileForOpa: Compile = (policy) => ({
   objects: [
     { path: '.manifest', content: { roots: ['federate'] } },
-    { path: 'federate/data.json', content: { services: { [policy.service.id]: dataOf(policy) } } },
+    { path: 'federate/data.json', content: opaData([policy]) },
     { path: 'federate/authz.rego', content: AUTHZ_REGO },
   ],
   refused: [],
   warnings: serverFirstWarnings(policy),
 });
+
+/** All policies as the one data document `data.federate`, of which the rules read one service. */
+export function opaData(policies: readonly AccessPolicy[]): object {
+  return { services: Object.fromEntries(policies.map((policy) => [policy.service.id, dataOf(policy)])) };
+}
 
 function dataOf({ service, rules }: AccessPolicy): object {
   return { ports: service.ports.map(({ name }) => name), rules: rules.map(ruleOf) };

@@ -8,7 +8,7 @@ import { leafFingerprint, probeTls } from '../tls-probe.ts';
 import { check } from '../until.ts';
 
 /**
- * Step 3: an SVID that names mesh A, signed by mesh B's trusted root, is refused; its genuine twin
+ * Step 4: an SVID that names mesh A, signed by mesh B's trusted root, is refused; its genuine twin
  * is not.
  */
 export function refuseForgedPeer(meshes: Meshes): Step {
@@ -51,7 +51,7 @@ async function verifyPem(meshes: Meshes, pem: string): ReturnType<Meshes['verb']
   return meshes.verb('istio', ['verify', file, '--peer-role', 'client']);
 }
 
-/** Step 4: the certificate that the caller sees is info's own, and the gateways hold no key. */
+/** Step 5: the certificate that the caller sees is info's own, and the gateways hold no key. */
 export function gatewayPassesThrough(meshes: Meshes): Step {
   const { layout } = meshes;
   return {

@@ -13,7 +13,7 @@ interface Incident {
 }
 
 /**
- * Step 6: an outage, a rollback and a malformed bundle. Calls continue, and the history records
+ * Step 7: an outage, a rollback and a malformed bundle. Calls continue, and the history records
  * each incident.
  */
 export function surviveIncidents(meshes: Meshes, waits: Waits): Step {
@@ -49,6 +49,8 @@ export function surviveIncidents(meshes: Meshes, waits: Waits): Step {
         hostile = undefined;
         meshes.startAgent('consul');
         await meshes.agentReady('consul');
+        // A list of services that the intruder's answer was not is asked for again in growing pauses.
+        await meshes.ask('istio', ['service', 'offers', names.consul]);
         await until(waits, 'every incident has ended', async () =>
           (await incidentsOf(meshes)).every((incident) => incident.ended_at !== null) ? true : undefined,
         );

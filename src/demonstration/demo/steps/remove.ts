@@ -11,7 +11,7 @@ import { check, until, type Waits } from '../until.ts';
  */
 const CLOSED_WITHIN_MS = 5000;
 
-/** Step 7: removed means removed. */
+/** Step 9: removed means removed. */
 export function removePeer(meshes: Meshes, waits: Waits): Step {
   const { clock } = waits;
   return {

@@ -4,7 +4,7 @@ import type { Step, StepReporter } from '../story.ts';
 import { endTraffic, Traffic } from '../traffic.ts';
 import { check, until, type Waits } from '../until.ts';
 
-/** Step 5: publish, activate, retire, while calls go on all the time. */
+/** Step 6: publish, activate, retire, while calls go on all the time. */
 export function rotateUnderTraffic(meshes: Meshes, waits: Waits): Step {
   const { clock } = waits;
   return {
