@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs';
+import { stringify } from 'yaml';
 import { type AdminClient, createAdminClient } from '../src/admin-client/index.ts';
 import { partsOfAgent } from '../src/agent/agent.ts';
 import { type AgentConfig, agentConfigSchema } from '../src/config/agent-config.ts';
@@ -23,9 +24,8 @@ export class AgentInProcess implements AsyncDisposable {
   readonly ca: TestCa;
   agent: Parts | undefined;
   readonly #ports: readonly number[];
+  #more: object;
   #failure: StoreError | undefined;
-
-  readonly #more: object;
 
   private constructor(ca: TestCa, ports: readonly number[], more: object) {
     this.ca = ca;
@@ -96,10 +96,26 @@ export class AgentInProcess implements AsyncDisposable {
     this.folder[Symbol.dispose]();
   }
 
+  /** The port of the bundle endpoint. */
+  get port(): number {
+    return this.#ports[0] ?? 0;
+  }
+
+  /** Writes the config file with other `more`, which a running agent reads by itself. */
+  writeConfig(more: object): void {
+    this.#more = more;
+    writeFileSync(this.folder.file('agent.yaml'), stringify(this.#raw()));
+  }
+
   #config(): AgentConfig {
+    this.writeConfig(this.#more);
+    return agentConfigSchema.parse(this.#raw());
+  }
+
+  #raw(): object {
     const [port, metricsPort] = this.#ports;
     const file = (name: string) => this.folder.file(name);
-    return agentConfigSchema.parse({
+    return {
       trust_domain: this.ca.trustDomain,
       store: file('federate.db'),
       admin_socket: file('admin.sock'),
@@ -118,7 +134,7 @@ export class AgentInProcess implements AsyncDisposable {
       },
       workload_api: { socket: file('workload.sock') },
       ...this.#more,
-    });
+    };
   }
 
   async #open(options: Parameters<typeof openSqliteStore>[0]): Promise<Store> {
