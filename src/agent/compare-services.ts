@@ -74,7 +74,7 @@ export async function compareServices(comparison: ServiceComparison): Promise<re
 
 interface Part<Wanted> {
   readonly subject: ServiceReport['subject'];
-  readonly wanted: () => Promise<readonly Wanted[]>;
+  readonly wanted: () => Promise<readonly Wanted[] | undefined>;
   readonly subjectOf: (wanted: Wanted) => ReportSubject;
   readonly apply: (
     services: MeshServices,
@@ -91,6 +91,7 @@ async function comparePart<Wanted>(
   let subjects: readonly ReportSubject[] = [];
   try {
     const wanted = await read();
+    if (wanted === undefined) return known;
     subjects = wanted.map(subjectOf);
     const reports = services
       ? await apply(services, wanted, signal)

@@ -19,7 +19,7 @@ import { importHandlers } from './admin/imports.ts';
 import { ServiceExports } from './service-exports.ts';
 import { ServiceImports } from './service-imports.ts';
 import { ServicePublisher } from './service-publisher.ts';
-import { NO_SERVICES, type ServiceWants } from './service-wants.ts';
+import type { ServiceWants } from './service-wants.ts';
 import { ServicesFile } from './services-file.ts';
 
 /** What the exchange of services takes of the agent. */
@@ -80,10 +80,12 @@ export function createServiceExchange(
       random,
       log,
     });
+  const book = exports?.owner.book;
+  // Until the mesh was read, a service that is missing proves nothing.
+  const isKnown = () => own() !== undefined && book?.services.wasRead === true;
   const wants: ServiceWants = {
-    ...NO_SERVICES,
-    exports: async () => exports?.owner.book.wantedExports() ?? [],
-    access: async () => exports?.owner.book.wantedAccess() ?? [],
+    exports: async () => (book ? (isKnown() ? book.wantedExports() : undefined) : []),
+    access: async () => (book ? (isKnown() ? book.wantedAccess() : undefined) : []),
     imports: async () => imports?.wanted() ?? [],
   };
   const publisher: ServicePublisher = new ServicePublisher({ adapter, wants, own, store }, context, stopping);
@@ -100,7 +102,7 @@ export function createServiceExchange(
     wants,
     extensions: exports ? [exports.reception] : [],
     handlers: {
-      ...importHandlers({ imports, meshReport: (subject) => publisher.of(subject) }),
+      ...importHandlers({ imports, publisher }),
       ...exportHandlers({ exports, publisher }),
       ...accessHandlers({ exports, publisher }),
     },

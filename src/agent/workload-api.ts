@@ -43,7 +43,7 @@ export function createWorkloadApi(
   const log = outer.with({ part: 'workload-api' });
   let services = serviceResources({ imports: [], access: [] }, config.workload_api.outbound_listen);
   const readServices = async () => {
-    const [imports, policies] = await Promise.all([wants.imports(), wants.access()]);
+    const [imports, policies = []] = await Promise.all([wants.imports(), wants.access()]);
     const known = { imports, access: policies.map(({ policy }) => policy) };
     services = serviceResources(known, config.workload_api?.outbound_listen);
   };

@@ -39,7 +39,7 @@ async function startMesh(before?: Store, withServices = true) {
   const store = before ?? (await openTestStore());
   const clock = new TestClock(TEST_INSTANT);
   const stopping = new AbortController();
-  const wanted = { imports: [importedService()], exports: false, access: false };
+  const wanted = { imports: [importedService()], exports: false, access: false, isKnown: true };
   const calls: string[] = [];
   const state = { isSilent: false, answer: (_subject: string): Answer => ({}) };
   const report = (subject: ServiceReport['subject'], service: string, more: object = {}) => {
@@ -72,8 +72,9 @@ async function startMesh(before?: Store, withServices = true) {
   };
   const wants: ServiceWants = {
     imports: async () => wanted.imports,
-    exports: async () => (wanted.exports ? [{ service: WEB, consumers: [west] }] : []),
-    access: async () => (wanted.access ? [WEB_ACCESS] : []),
+    exports: async () =>
+      !wanted.isKnown ? undefined : wanted.exports ? [{ service: WEB, consumers: [west] }] : [],
+    access: async () => (!wanted.isKnown ? undefined : wanted.access ? [WEB_ACCESS] : []),
   };
   let progressed = () => {};
   const publisher = new ServicePublisher(
@@ -171,6 +172,20 @@ describe('ServicePublisher', () => {
     ]);
     expect(mesh.clock.waits()[0]).toBeLessThan(60_000);
     expect(await mesh.incidents()).toEqual([['service-refused', 'mesh-unreachable', 'west.example']]);
+    await mesh.publisher.stop();
+  });
+
+  it('leaves policies and exports in the mesh as they are while it is not known which are wanted', async () => {
+    const mesh = await startMesh();
+    Object.assign(mesh.wanted, { exports: true, access: true });
+    await mesh.next();
+    const before = mesh.publisher.list();
+    expect(before).toHaveLength(3);
+    mesh.wanted.isKnown = false;
+    mesh.calls.splice(0);
+    await mesh.next();
+    expect(mesh.calls).toEqual(['imports info']);
+    expect(mesh.publisher.list()).toEqual(before);
     await mesh.publisher.stop();
   });
 

@@ -22,6 +22,7 @@ import {
 } from '../../services/index.ts';
 import { parseTrustDomain } from '../../spiffe/index.ts';
 import type { ServiceImports } from '../service-imports.ts';
+import type { ServicePublisher } from '../service-publisher.ts';
 
 /** An import, also one that was removed just now. */
 type Described = Pick<Import, 'row'> & Partial<Import>;
@@ -29,16 +30,19 @@ type Described = Pick<Import, 'row'> & Partial<Import>;
 /** Shows what peers offer, and takes the decisions about it. Without `imports` services are off. */
 export function importHandlers({
   imports,
-  meshReport,
+  publisher,
 }: {
   readonly imports: ServiceImports | undefined;
-  readonly meshReport: (subject: ReportSubject) => ServiceReport | undefined;
+  readonly publisher: Pick<ServicePublisher, 'of' | 'after'>;
 }): HandlersOf<keyof typeof importRoutes> {
   const on = (): ServiceImports => {
     if (imports) return imports;
     throw new ImportError('services-off', 'this agent exchanges no services: its config has no "services"');
   };
-  const describe = (each: Described): ImportDocument => describeImport(each, meshReport);
+  const describe = (each: Described): ImportDocument => describeImport(each, publisher.of(subjectOf(each)));
+  /** What the mesh has of it once it was compared. */
+  const describeAfter = async (each: Described): Promise<ImportDocument> =>
+    describeImport(each, await publisher.after(subjectOf(each)));
   return {
     'GET /v1/service-offers': async () => (await on().desk.offers()).map(describeOffers),
     'GET /v1/service-offers/{trust_domain}': async ({ params }) => {
@@ -57,12 +61,12 @@ export function importHandlers({
         ...(alias === undefined ? {} : { alias: parseAlias(alias) }),
         namespaces,
       };
-      return describe(await on().desk.import(request, actor));
+      return await describeAfter(await on().desk.import(request, actor));
     },
     'POST /v1/dropped-imports': async ({ body, actor }) => {
       const from = body.from === undefined ? undefined : parseTrustDomain(body.from);
       const row = await on().desk.drop(body.name, from, actor);
-      return describe(on().importer.book.find(row.trustDomain, row.service) ?? { row });
+      return await describeAfter(on().importer.book.find(row.trustDomain, row.service) ?? { row });
     },
     'GET /v1/waiting-lists': () =>
       on()
@@ -118,13 +122,13 @@ function describePort({ name, port, protocol, serverFirst, sni }: OfferedPort): 
   return { name, port, protocol, server_first: serverFirst, sni };
 }
 
-function describeImport(
-  { row, offer }: Described,
-  meshReport: (subject: ReportSubject) => ServiceReport | undefined,
-): ImportDocument {
+function subjectOf({ row: { trustDomain, service } }: Described): ReportSubject {
+  return { subject: 'import', trustDomain, service: parseServiceId(service) };
+}
+
+function describeImport({ row, offer }: Described, report: ServiceReport | undefined): ImportDocument {
   const [offered] = offer?.services ?? [];
   const { trustDomain, service } = row;
-  const report = meshReport({ subject: 'import', trustDomain, service: parseServiceId(service) });
   return {
     name: row.name,
     service,

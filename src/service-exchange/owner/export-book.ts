@@ -137,7 +137,7 @@ export class ExportBook {
     if (own === undefined) return [];
     const ids = new Set([...this.#byService.keys(), ...this.ruled()]);
     return [...ids].toSorted().flatMap((id) => {
-      const service = this.services.find(id);
+      const service = this.services.lastSeen(id);
       if (!service) return [];
       const { namespace = '', labels } = service;
       const { rules } = fittingRules(service, this.#ruleList(id));

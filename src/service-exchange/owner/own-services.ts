@@ -10,6 +10,8 @@ export class OwnServices {
   #inConfig: readonly DeclaredService[] = [];
   #byVerb: readonly DeclaredService[] = [];
   #all: ReadonlyMap<string, OwnService> = new Map();
+  /** Every service that was there since the start. */
+  readonly #seen = new Map<string, OwnService>();
   #version = 0;
 
   /** What the mesh has now. A mesh that cannot be read changes nothing: its last report stays. */
@@ -49,6 +51,14 @@ export class OwnServices {
     return this.#all.get(id);
   }
 
+  /**
+   * The service as it was there last. While it is deployed again it is missing for a moment, and its
+   * policy must stay.
+   */
+  lastSeen(id: string): OwnService | undefined {
+    return this.#seen.get(id);
+  }
+
   /** All of them, by ID. */
   list(): readonly OwnService[] {
     return [...this.#all.values()];
@@ -63,5 +73,6 @@ export class OwnServices {
       all.set(described.id, { ...ownServiceOf(described), ...(exportedTo ? { exportedTo } : {}) });
     }
     this.#all = new Map([...all].toSorted(([a], [b]) => (a < b ? -1 : 1)));
+    for (const [id, service] of all) this.#seen.set(id, service);
   }
 }

@@ -290,6 +290,15 @@ describe('ServiceOwner', () => {
     expect((await world.catalogueOf(east))?.services[0]?.mayCall).toEqual([]);
   });
 
+  it('keeps the policy of an exported service that the mesh lacks for a moment, because without one every caller gets in', async () => {
+    await exportInfo(east);
+    const before = world.owner.book.wantedAccess();
+    expect(before).toHaveLength(1);
+    await world.mesh();
+    expect(world.owner.book.wantedExports()).toEqual([]);
+    expect(world.owner.book.wantedAccess()).toEqual(before);
+  });
+
   const refusals: readonly (readonly [string, string, () => Promise<unknown>])[] = [
     [
       'a service that the mesh lacks',
