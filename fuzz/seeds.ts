@@ -1,12 +1,15 @@
 import { readFileSync } from 'node:fs';
+import { catalogueContent } from '../src/services/index.ts';
 import { certificatesFromPem } from '../src/spiffe/index.ts';
 import { captureHello } from '../testkit/capture-hello.ts';
+import { catalogueWith, offeredPort, offeredService } from '../testkit/catalogues.ts';
 import { createTestCa } from '../testkit/test-ca.ts';
 import { CHAIN_FILE } from './chain.ts';
 
 /** The targets by name: what a run begins with. */
 export const SEEDS = {
   'bundle-document': documents,
+  catalogue: catalogues,
   'client-hello': hellos,
   certificate: certificates,
 } as const satisfies Record<string, () => Promise<readonly Uint8Array[]>>;
@@ -20,6 +23,26 @@ async function documents(): Promise<Uint8Array[]> {
   };
   return cases.map(({ document, documentBase64 }) =>
     document === undefined ? Buffer.from(documentBase64 ?? '', 'base64') : Buffer.from(document),
+  );
+}
+
+/** Contents of catalogues, small and with everything that one may have. */
+async function catalogues(): Promise<Uint8Array[]> {
+  const tcp = {
+    name: 'sql',
+    port: 3306,
+    protocol: 'tcp',
+    serverFirst: true,
+    sni: 'sql.db.owner.example',
+  } as const;
+  const direct = [{ network: 'n1', host: '10.1.2.3', port: 8443 }];
+  const services = [
+    offeredService('info'),
+    offeredService('web.shop', { state: 'draining', mayCall: [] }),
+    offeredService('db', { ports: [offeredPort({ ...tcp, direct })], state: 'down' }),
+  ];
+  return [[], services.slice(0, 1), services].map((each) =>
+    Buffer.from(catalogueContent(catalogueWith(each))),
   );
 }
 

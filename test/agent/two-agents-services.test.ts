@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { serializeBundle } from '../../src/spiffe/index.ts';
 import { AgentInProcess } from '../../testkit/agent-in-process.ts';
+import { TestReader } from '../../testkit/reader.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
 
 const INFO = {
@@ -124,6 +125,28 @@ describe('two agents', () => {
     await importer.admin.call('POST /v1/dropped-imports', { body: { name: 'info' } });
     await until(async () => !routes().includes('info.b.example'), 'the end of the route');
     expect(await imports()).toEqual([]);
+  });
+
+  it('show their operators offers, the name to call, and the end of an import', async () => {
+    const run = async (...words: readonly string[]) => {
+      const reader = new TestReader();
+      const socket = ['--socket', importer.folder.file('admin.sock')];
+      const code = await asking(reader.run('service', ...words, ...socket));
+      return { code, out: reader.out.join('\n'), err: reader.err.join('\n') };
+    };
+    const refused = await run('import', 'info', '--from', 'b.example');
+    expect(refused).toMatchObject({ code: 1, out: '' });
+    expect(refused.err).toContain('[service-not-offered]');
+    await owner.admin.call('POST /v1/exports', {
+      body: { service: 'info', to: ['a.example'], described: INFO },
+    });
+    expect((await run('offers')).out).toMatch(/info +serving +http 8080\/http +- +nobody/);
+    const imported = await run('import', 'info', '--from', 'b.example');
+    expect(imported.code).toBe(0);
+    expect(imported.out).toContain('http://info.b.federated:8080');
+    expect((await run('offers', 'b.example')).out).toContain('info.b.federated');
+    expect((await run('review')).out).toBe('No list of services waits for your decision.');
+    expect((await run('drop', 'info.b.federated')).out).toContain('drain until');
   });
 
   it('keep what is exported from a peer without an export', async () => {

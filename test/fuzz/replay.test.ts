@@ -4,10 +4,16 @@ import { describe, expect, it } from 'vitest';
 import { must } from '../../fuzz/must.ts';
 import { SEEDS } from '../../fuzz/seeds.ts';
 import { fuzz as bundleDocument } from '../../fuzz/targets/bundle-document.ts';
+import { fuzz as catalogue } from '../../fuzz/targets/catalogue.ts';
 import { fuzz as certificate } from '../../fuzz/targets/certificate.ts';
 import { fuzz as clientHello } from '../../fuzz/targets/client-hello.ts';
 
-const TARGETS = { 'bundle-document': bundleDocument, 'client-hello': clientHello, certificate } as const;
+const TARGETS = {
+  'bundle-document': bundleDocument,
+  catalogue,
+  'client-hello': clientHello,
+  certificate,
+} as const;
 /** How often each seed is damaged in the gate; hours of it are for `npm run fuzz`. */
 const DAMAGED = 30;
 
