@@ -60,7 +60,8 @@ function exportCommand(service: Command, terminal: Terminal): void {
       `
 A service that the mesh does not report is described with --port, --target and
 --spiffe-id, or in the config file (services.services). No caller is let in by an
-export: "federate access allow" does that.
+export: "federate access allow" does that. From then on callers of our own mesh need
+a rule too.
 
 Examples:
   $ federate service export info --to istio.example
