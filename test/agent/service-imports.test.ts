@@ -7,6 +7,17 @@ import { FakeOwner } from '../service-exchange/importer/import-world.ts';
 const audience = parseTrustDomain('a.example');
 const info = { ...offeredService('info'), mayCall: [] };
 
+/** Asks while the time of the agent goes on: an answer about the mesh waits for it. */
+async function asking<Result>(agent: AgentInProcess, asked: Promise<Result>): Promise<Result> {
+  let isDone = false;
+  const done = () => {
+    isDone = true;
+  };
+  void asked.catch(() => {}).finally(done);
+  await agent.until(() => isDone);
+  return asked;
+}
+
 describe('an agent with services', () => {
   let agent: AgentInProcess;
   let owner: FakeOwner;
@@ -44,7 +55,10 @@ describe('an agent with services', () => {
         last_answer: { code: null },
       },
     ]);
-    const imported = await agent.admin.call('POST /v1/imports', { body: { service: 'info', from: OWNER } });
+    const imported = await asking(
+      agent,
+      agent.admin.call('POST /v1/imports', { body: { service: 'info', from: OWNER } }),
+    );
     expect(imported).toMatchObject({ name: 'info.owner.federated', state: 'serving', reason: null });
     await owner.offer([{ ...info, spiffeIds: [identityOf('other')] }], { audience });
     await agent.admin.call('GET /v1/service-offers/{trust_domain}', { params: { trust_domain: OWNER } });
@@ -70,7 +84,10 @@ describe('an agent with services', () => {
       'spiffe://owner.example/sa/other',
     ]);
     expect(await warnings()).not.toContain('services-wait');
-    const dropped = await agent.admin.call('POST /v1/dropped-imports', { body: { name: 'info' } });
+    const dropped = await asking(
+      agent,
+      agent.admin.call('POST /v1/dropped-imports', { body: { name: 'info' } }),
+    );
     expect(dropped).toMatchObject({ state: 'draining', reason: { code: 'service-dropped' } });
     await agent.until(async () => (await byName()).every(([name]) => name !== 'info.owner.federated'));
   });
@@ -92,16 +109,11 @@ describe('an agent with services', () => {
   });
 
   it('takes imports away together with the relationship', async () => {
-    await agent.admin.call('POST /v1/imports', { body: { service: 'info', from: OWNER } });
-    let isRemoved = false;
-    // It waits for the mesh, by the clock of the test.
-    const removing = agent.admin
-      .call('DELETE /v1/relationships/{trust_domain}', { params: { trust_domain: OWNER } })
-      .then(() => {
-        isRemoved = true;
-      });
-    await agent.until(() => isRemoved);
-    await removing;
+    await asking(agent, agent.admin.call('POST /v1/imports', { body: { service: 'info', from: OWNER } }));
+    await asking(
+      agent,
+      agent.admin.call('DELETE /v1/relationships/{trust_domain}', { params: { trust_domain: OWNER } }),
+    );
     expect(await agent.admin.call('GET /v1/imports')).toEqual([]);
     expect(await warnings()).toEqual(['import-conflict']);
   });

@@ -345,7 +345,9 @@ describe('names', () => {
     await world.desk.drop('info.second.federated', undefined, 'operator:1000');
     await world.advance(30_000);
     await owner.offer([{ ...info, ports: [shared] }, web], {}, world.agent.clock.now());
-    expect(await world.ask()).toBe('accepted');
+    await world.ask();
+    const used = world.importer.book.wanted().flatMap(({ ports }) => ports.map(({ sni }) => sni));
+    expect(used.toSorted()).toEqual(['shared.test', 'web.owner.example']);
   });
 
   it('of our own mesh are never taken', async () => {
