@@ -9,17 +9,38 @@ const LONG_RUNNING = new Set(['agent', 'gateway', 'sidecar', 'simulate']);
 /** The versions of Node.js whose V8 was seen to take the flags below at run time. Node.js promises it for none. */
 const QUIET_START = [24, 25, 26];
 
-/** The first file of dist/ that is missing or has another size than the build wrote; undefined where all are there. */
+/**
+ * The first file that is missing or has another size than the build wrote; undefined where all are there. Native code that was cut short
+ * would end the process with a signal when it loads. Native code for another machine stays: the store has a better sentence for it.
+ */
 function brokenFile() {
   try {
-    const { files } = JSON.parse(readFileSync(new URL('build.json', dist), 'utf8'));
-    return Object.keys(files).find((name) => {
-      const found = statSync(new URL(name, dist), { throwIfNoEntry: false });
-      return found === undefined || found.size !== files[name];
-    });
+    const { files, native } = JSON.parse(readFileSync(new URL('build.json', dist), 'utf8'));
+    const whole = Object.values(native);
+    const own = Object.keys(files).find((name) => sizeOf(new URL(name, dist)) !== files[name]);
+    return (
+      own ??
+      Object.keys(native)
+        .flatMap(nativeFiles)
+        .find((file) => isCutShort(file, native, whole))
+    );
   } catch {
     return 'build.json';
   }
+}
+
+/** Where npm puts a file of better-sqlite3: inside of the package, or next to it. */
+function nativeFiles(name) {
+  return ['../node_modules/', '../../'].map((place) => `${place}better-sqlite3/prebuilds/${name}`);
+}
+
+function isCutShort(file, native, whole) {
+  const size = sizeOf(new URL(file, dist));
+  return size !== undefined && size < native[file.slice(file.lastIndexOf('/') + 1)] && !whole.includes(size);
+}
+
+function sizeOf(url) {
+  return statSync(url, { throwIfNoEntry: false })?.size;
 }
 
 if (major < 24) {

@@ -106,6 +106,7 @@ describe('a damaged installation', () => {
     ['a file that was cut short', (path) => truncateSync(join(path, 'dist/cli.js'), 1000), 'dist/cli.js'],
     ['a file that is missing', (path) => rmSync(join(path, 'dist/pino.cjs')), 'dist/pino.cjs'],
     ['no list of its files', (path) => truncateSync(join(path, 'dist/build.json'), 20), 'dist/build.json'],
+    ['native code that was cut short', (path) => truncateSync(join(path, NATIVE), 100_000), NATIVE],
     ['no dist/', (path) => rmSync(join(path, 'dist'), { recursive: true }), 'dist/build.json'],
   ])('with %s says which file, and runs nothing', (what, harm, file) => {
     const { status, stdout, stderr } = run(['--version'], damaged(what, harm));

@@ -14,8 +14,8 @@ import { writeTypes } from './types.ts';
  * Makes `dist/` for the package, or the folder of `--out`: JavaScript of `src/` and of the packages behind it, because Node.js strips no
  * types under `node_modules`, and because a few files start faster than a thousand. A checkout runs from `src/` and needs none of it.
  *
- * `dist/build.json` has the version, the commit, the packages inside, and the size of each file. `bin/federate.js` compares the sizes, so
- * that an installation that was cut short does not run.
+ * `dist/build.json` has the version, the commit, the packages inside, and the size of each file, also of the native code that an
+ * installation brings. `bin/federate.js` compares the sizes, so that an installation that was cut short does not run.
  */
 const ROOT = resolve(import.meta.dirname, '../..');
 const words = parseArgs({
@@ -84,10 +84,11 @@ try {
     [modules, library, ...late].map(({ metafile }) => metafile),
   );
   writeFileSync(join(NEW, 'THIRD-PARTY-NOTICES.txt'), notices(ROOT, packages));
-  const files = Object.fromEntries(readdirSync(NEW).map((file) => [file, statSync(join(NEW, file)).size]));
+  const files = sizesIn(NEW);
+  const native = sizesIn(join(ROOT, 'node_modules/better-sqlite3/prebuilds'));
   writeFileSync(
     join(NEW, 'build.json'),
-    `${JSON.stringify({ version, commit, files, packages: packages.map(({ name, version: its }) => `${name}@${its}`) })}\n`,
+    `${JSON.stringify({ version, commit, files, native, packages: packages.map(({ name, version: its }) => `${name}@${its}`) })}\n`,
   );
   writeTypes(ROOT, join(NEW, 'types'));
   rmSync(DIST, { recursive: true, force: true });
@@ -96,6 +97,11 @@ try {
   rmSync(NEW, { recursive: true, force: true });
 }
 process.stdout.write(`built ${DIST}\n`);
+
+/** The size of each file in a folder. */
+function sizesIn(folder: string): Readonly<Record<string, number>> {
+  return Object.fromEntries(readdirSync(folder).map((file) => [file, statSync(join(folder, file)).size]));
+}
 
 /** The commit of this tree, with a mark where files differ from it; null outside of Git, unless `--commit` names it. */
 function describeCommit(): string | null {
