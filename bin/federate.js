@@ -46,7 +46,9 @@ function sizeOf(url) {
 if (major < 24) {
   process.stderr.write(
     `federate needs Node 24 or later; this is Node ${process.versions.node}.\n` +
-      'In a checkout, "npm ci" brings the right one and "npx federate …" uses it.\n',
+      (existsSync(source)
+        ? '  → in a checkout, "npm ci" brings the right one and "npx federate …" uses it\n'
+        : '  → install Node.js 24 or later, and put it first on the PATH; this package works with it as it is\n'),
   );
   process.exitCode = 2;
 } else {

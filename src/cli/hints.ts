@@ -124,7 +124,7 @@ const HINTS: Readonly<Record<string, string>> = {
   'endpoint-address-invalid': 'SPIRE\'s agent prints its socket_path when it starts; put "unix://" before it',
   'init-exists':
     'choose another folder, or replace the config with --force; a CA that was made for a trial stays',
-  'config-invalid': 'every key is described in docs/config.md',
+  'config-invalid': '"federate help config" describes every key',
   'no-authority':
     'the peer publishes no keys for this kind of SVID; "federate bundle show <trust domain>" shows what it does publish',
   'key-unknown':

@@ -54,7 +54,7 @@ export function writingError(error: unknown, path: string): unknown {
   const { code, message: cause } = error;
   const refuse = (as: BackupErrorCode, what: string) =>
     new BackupError(as, `${JSON.stringify(path)} ${what} (${code}: ${cause})`, { cause: error });
-  if (NO_ROOM.has(code)) return refuse('backup-no-room', 'has no room; nothing was left there');
+  if (NO_ROOM.has(code)) return refuse('backup-no-room', 'has no room; what was there before is unchanged');
   if (NO_RIGHT.test(code)) return refuse('backup-not-writable', 'cannot be written by this user');
   if (code === 'ENOENT' || code === 'ENOTDIR')
     return refuse('backup-place-unusable', 'cannot be written: its folder does not exist');
