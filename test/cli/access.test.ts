@@ -93,12 +93,16 @@ it('writes a stream of objects for a mesh, and warns of a server that speaks fir
 });
 
 it('names each refused element, and writes the rest', async () => {
-  const { code, out, err } = await access(POLICY, 'compile', '--for', 'kuma');
+  const policy = `${POLICY}  - { from: [spiffe://d.example/x], ports: [sql] }\n`;
+  const { code, out, err } = await access(policy, 'compile', '--for', 'kuma');
   expect(code).toBe(1);
   expect(err).toContain('REFUSED: the method of the rule read:');
   expect(err).toContain('REFUSED: the path of the rule read:');
   expect(out).not.toContain('a.example');
-  expect(out).toContain('spiffe://c.example/');
+  // Kuma cannot name a whole trust domain.
+  expect(err).toContain('REFUSED: the caller of the rule rule-2:');
+  expect(out).not.toContain('c.example');
+  expect(out).toContain('spiffe://d.example/x');
 });
 
 it('writes nothing where a deny rule is refused', async () => {
