@@ -83,8 +83,13 @@ function textOf(value: unknown): string {
   return typeof value === 'string' && value !== '' ? value : 'unknown';
 }
 
-/** Turns an error message into a sentence: a capital first letter and a full stop. */
+/**
+ * Turns an error message into a sentence: a capital first letter, where it does not begin with a host
+ * name, and a full stop.
+ */
 function sentence(text: string): string {
-  const capital = /^[a-z]+(?:[ ,.;]|$)/.test(text) ? text.slice(0, 1).toUpperCase() + text.slice(1) : text;
+  const capital = /^[a-z]+(?:[ ,;]|\.? ?$|\. )/.test(text)
+    ? text.slice(0, 1).toUpperCase() + text.slice(1)
+    : text;
   return /[.!?]$/.test(capital) ? capital : `${capital}.`;
 }
