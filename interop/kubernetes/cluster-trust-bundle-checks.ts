@@ -52,5 +52,6 @@ async function ofSigner(executable: string): Promise<void> {
   await until('both roots in the cluster', async () => (await ourCertificatesIn(cluster, BUNDLES)) === 2);
   const [bundle] = await itemsOf(cluster, BUNDLES);
   assert.match(bundle?.metadata.name ?? '', /^federate\.example:peers:federate-b-example-/);
-  assert.equal((await beside.inMesh())?.code ?? null, null);
+  // The report follows the write.
+  await until('a report without a reason', async () => ((await beside.inMesh())?.code ?? null) === null);
 }
