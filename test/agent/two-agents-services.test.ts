@@ -122,7 +122,7 @@ describe('two agents', () => {
     const routes = () => (existsSync(file) ? readFileSync(file, 'utf8') : '');
     await until(async () => routes().includes('info.b.example'), 'the route');
     expect(routes()).toContain('15443');
-    await importer.admin.call('POST /v1/dropped-imports', { body: { name: 'info' } });
+    await asking(importer.admin.call('POST /v1/dropped-imports', { body: { name: 'info' } }));
     await until(async () => !routes().includes('info.b.example'), 'the end of the route');
     expect(await imports()).toEqual([]);
   });

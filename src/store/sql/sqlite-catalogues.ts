@@ -115,7 +115,9 @@ export function createCatalogueTables(
         const digest = catalogueDigest(document);
         if (before?.digest === digest) return before;
         if (event) addEvent(event);
-        const sequence = 1 + (before?.sequence ?? 0);
+        // By the clock at first, as for bundles: who lost a store does not count from 1 again.
+        const sequence =
+          before?.sequence === undefined ? Math.floor(at.getTime() / 1000) : before.sequence + 1;
         const content = { at, trustDomain, sequence, digest, document };
         return append({ ...content, direction: 'issued', verdict: 'issued' });
       },

@@ -4,6 +4,7 @@ import { ExportsReception } from '../../../src/service-exchange/index.ts';
 import { EXPORTS_PATH } from '../../../src/services/index.ts';
 import type { TrustDomain } from '../../../src/spiffe/index.ts';
 import { east, OPERATOR, ownService, OwnerWorld, west } from './owner-world.ts';
+import { TEST_INSTANT } from '../../../testkit/test-ca.ts';
 import { until } from '../../../testkit/until.ts';
 
 type ExtensionAnswer = NonNullable<
@@ -155,6 +156,6 @@ describe('ExportsReception', () => {
     await world.clock.advance(12 * 3600_000);
     const second = await ask({ holding: 'by east', ifNoneMatch: first?.headers?.['etag'] ?? '' });
     expect(second).toMatchObject({ status: 200 });
-    expect((await world.catalogueOf(east))?.sequence).toBe(1);
+    expect((await world.catalogueOf(east))?.sequence).toBe(TEST_INSTANT.getTime() / 1000);
   });
 });

@@ -1,7 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseServiceId } from '../../../src/services/index.ts';
 import { parseSpiffeId, parseTrustDomain } from '../../../src/spiffe/index.ts';
+import { TEST_INSTANT } from '../../../testkit/test-ca.ts';
 import { east, OPERATOR, own, ownService, OwnerWorld, west } from './owner-world.ts';
+
+/** The first sequence of a catalogue is the time in seconds. */
+const FIRST = TEST_INSTANT.getTime() / 1000;
 
 describe('ServiceOwner', () => {
   let world: OwnerWorld;
@@ -20,7 +24,7 @@ describe('ServiceOwner', () => {
     expect(await world.catalogueOf(east)).toEqual({
       trustDomain: own,
       audience: east,
-      sequence: 1,
+      sequence: FIRST,
       issuedAt: world.clock.now(),
       expiresAt: new Date(world.clock.now().getTime() + 24 * 3600_000),
       refreshHint: 60,
@@ -74,10 +78,10 @@ describe('ServiceOwner', () => {
     await exportInfo(east, west);
     await world.owner.settle();
     await exportInfo(east);
-    expect((await world.catalogueOf(east))?.sequence).toBe(1);
+    expect((await world.catalogueOf(east))?.sequence).toBe(FIRST);
     await world.exportDesk.export({ service: 'web', to: [east] }, OPERATOR);
-    expect((await world.catalogueOf(east))?.sequence).toBe(2);
-    expect((await world.catalogueOf(west))?.sequence).toBe(1);
+    expect((await world.catalogueOf(east))?.sequence).toBe(FIRST + 1);
+    expect((await world.catalogueOf(west))?.sequence).toBe(FIRST);
     expect((await kinds()).filter((kind) => kind === 'service-exported')).toHaveLength(3);
   });
 
@@ -114,7 +118,7 @@ describe('ServiceOwner', () => {
     expect(world.owner.book.routes()).toHaveLength(1);
     await world.clock.advance(30_000);
     await world.owner.settle();
-    expect(await world.catalogueOf(east)).toMatchObject({ sequence: 3, services: [], gateways: [] });
+    expect(await world.catalogueOf(east)).toMatchObject({ sequence: FIRST + 2, services: [], gateways: [] });
     expect(world.owner.book.routes()).toEqual([]);
     expect(world.owner.book.wantedExports()).toEqual([]);
     await world.clock.advance(24 * 3600_000);
@@ -157,10 +161,10 @@ describe('ServiceOwner', () => {
       actor: OPERATOR,
     });
     world.restart();
-    expect(await world.catalogueOf(east)).toMatchObject({ sequence: 1, services: [{ id: 'info' }] });
+    expect(await world.catalogueOf(east)).toMatchObject({ sequence: FIRST, services: [{ id: 'info' }] });
     await world.mesh(...world.inMesh);
     expect(await world.catalogueOf(east)).toMatchObject({
-      sequence: 2,
+      sequence: FIRST + 1,
       services: [{ id: 'info' }, { id: 'web' }],
     });
   });
@@ -194,7 +198,7 @@ describe('ServiceOwner', () => {
     expect(await world.seenBy(east)).not.toContain('info serving');
     expect(await world.seenBy(west)).toEqual(['info serving']);
     await exportInfo(east);
-    expect((await world.catalogueOf(east))?.sequence).toBeGreaterThan(1);
+    expect((await world.catalogueOf(east))?.sequence).toBeGreaterThan(FIRST);
   });
 
   it('slows a mesh that flaps down, so that the history does not grow without end', async () => {
