@@ -12,6 +12,8 @@ import {
 import { createTestCa, TEST_INSTANT } from '../../../testkit/test-ca.ts';
 import { FakeOwner, ImportWorld } from './import-world.ts';
 
+const MINUTE_MS = 60_000;
+
 let world: ImportWorld;
 let owner: FakeOwner;
 const info = offeredService('info');
@@ -39,7 +41,7 @@ const claims = (change: Record<string, unknown>) => ({
 /** Signs claims as the owner does. */
 const signed = (
   change: Record<string, unknown>,
-  lifetimeMs = 60_000,
+  lifetimeMs = MINUTE_MS,
   type = 'federate-exports+jws' as const,
 ) =>
   signStatement({
@@ -130,7 +132,7 @@ describe('a hostile owner gets one code, one line of history, and changes nothin
   });
 
   it('catalogue-expired: a list whose time is over', async () => {
-    owner.token = await signed({}, 60_000);
+    owner.token = await signed({}, MINUTE_MS);
     await world.agent.clock.advance(200_000);
     expect(await world.ask()).toBe('refused catalogue-expired');
   });
@@ -159,7 +161,7 @@ describe('a hostile owner gets one code, one line of history, and changes nothin
       signer: owner.signer,
       audience: AUDIENCE,
       issuedAt: TEST_INSTANT,
-      expiresAt: new Date(TEST_INSTANT.getTime() + 60_000),
+      expiresAt: new Date(TEST_INSTANT.getTime() + MINUTE_MS),
       claims: claims({}),
     });
     expect(await world.ask()).toBe('refused catalogue-malformed');
