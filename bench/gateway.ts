@@ -65,17 +65,20 @@ export const gateway: Bench = {
         note: textOfCosts(compared, NOT_INSTALLED),
       });
     }
-    return [...rows, await addedLatency(ours, plain, ports.echo, { rounds, seconds: quick ? 0.5 : 2 })];
+    return [...rows, ...(await roundTrips(ours, plain, ports.echo, { rounds, seconds: quick ? 0.5 : 2 }))];
   },
 };
 
-/** How much a round trip of 64 bytes grows by the way over a gateway, at the median. */
-async function addedLatency(
+/**
+ * A round trip of 64 bytes, at the median: what the way over a gateway adds, and what an import that is reached
+ * directly saves (docs/services.md, "Without the gateway").
+ */
+async function roundTrips(
   ours: Running,
   theirs: Running | undefined,
   direct: number,
   { rounds, seconds }: { readonly rounds: number; readonly seconds: number },
-): Promise<BenchRow> {
+): Promise<readonly BenchRow[]> {
   const p50 = async (port: number) => {
     await using load = startProgram(LOAD, {
       kind: 'echo',
@@ -90,24 +93,38 @@ async function addedLatency(
       throw new Error(`pings failed: ${result.firstFailure}`);
     return result.p50;
   };
-  const added: { ours: number; theirs: number }[] = [];
+  const added: { ours: number; theirs: number; saved: number; direct: number }[] = [];
   for (let round = 0; round < rounds; round += 1) {
     const bare = await p50(direct);
-    const our = (await p50(ours.port)) - bare;
-    added.push({ ours: our, theirs: theirs ? (await p50(theirs.port)) - bare : Number.NaN });
+    const whole = await p50(ours.port);
+    const our = whole - bare;
+    added.push({
+      direct: bare,
+      saved: bare / whole,
+      ours: our,
+      theirs: theirs ? (await p50(theirs.port)) - bare : Number.NaN,
+    });
   }
   const ourMedian = median(added.map((each) => each.ours));
+  const saved: BenchRow = {
+    what: 'a round trip by the direct path, p50',
+    value: `${median(added.map((each) => each.saved)).toFixed(2)} of the gateway path`,
+    note: `${median(added.map(({ direct }) => direct)).toFixed(0)} µs; the gateway adds ${ourMedian.toFixed(0)} µs`,
+  };
   const what = 'gateway, latency added to a round trip, p50';
-  if (!theirs)
-    return { what, value: `${ourMedian.toFixed(0)} µs`, note: `nothing to compare with, ${NOT_INSTALLED}` };
+  if (!theirs) {
+    const note = `nothing to compare with, ${NOT_INSTALLED}`;
+    return [{ what, value: `${ourMedian.toFixed(0)} µs`, note }, saved];
+  }
   const ratio = median(added.map((each) => each.ours / each.theirs));
-  return {
+  const beside: BenchRow = {
     what,
     value: `${ratio.toFixed(2)} of HAProxy`,
     target: '≤ 1.3',
     reached: ratio <= 1.3,
     note: `${ourMedian.toFixed(0)} µs; the other: ${median(added.map((each) => each.theirs)).toFixed(0)} µs`,
   };
+  return [beside, saved];
 }
 
 function haproxyConfig(ports: Ports, port: number, globals: string): string {
