@@ -79,8 +79,12 @@ const REFUSALS: Readonly<Record<string, (command: Command, message: string) => U
         ? command.registeredArguments.find((each) => each.name() === name)
         : command.options.find((each) => each.flags === flags);
     const choices = found?.argChoices ?? [];
+    const what = flags === undefined ? `<${name}>` : `the option ${flags}`;
+    const [, why = ''] = / is invalid(?: for argument '[^']*')?\. ([^]*)$/.exec(message) ?? [];
     return new UsageError(
-      `${flags === undefined ? `<${name}>` : `the option ${flags}`} is one of ${choices.join(', ')}, and ${JSON.stringify(given)} is not${didYouMean(given, choices)}`,
+      choices.length > 0
+        ? `${what} is one of ${choices.join(', ')}, and ${JSON.stringify(given)} is not${didYouMean(given, choices)}`
+        : `${what} cannot be ${JSON.stringify(given)}: ${why.replace(/\.$/, '')}`,
       { code: flags === undefined ? 'argument-invalid' : 'option-invalid', hint: helpHint(command) },
     );
   },

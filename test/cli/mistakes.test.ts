@@ -46,6 +46,10 @@ describe('a mistake in the words', () => {
       '--limit takes a whole number from 1 to 1000; "many" is not one [option-invalid]',
     ],
     [['history', '--limit', '0'], '"0" is not one [option-invalid]'],
+    [
+      ['service', 'export', 'info', '--to', 'b.example', '--port', 'http=80'],
+      'cannot be "http=80": a port is a number from 1 to 65535, not "http=80" [option-invalid]',
+    ],
     [['bundle', 'diff', 'b.example', '--from', '-1'], '"-1" is not one [option-invalid]'],
     [['invite', '--expires', '90'], '"90" names no unit: add s, m, h or d [duration-invalid]'],
     [
