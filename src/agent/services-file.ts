@@ -1,10 +1,12 @@
 import type { WarningDocument } from '../admin/index.ts';
 import { agentConfigSchema, readConfig, type ServicesConfig } from '../config/index.ts';
 import { messageOf } from '../errors/index.ts';
-import { type Clock, Listeners, type Log, watchFiles } from '../platform/index.ts';
+import { type Clock, Listeners, type Log, pause, watchFiles } from '../platform/index.ts';
 
 /** How often the file is looked at. */
 const LOOK_EVERY_MS = 2000;
+/** A changed file counts when it is the same after this time. */
+const SETTLE_MS = 500;
 
 /** The lists of `services` that are read again while the agent runs. */
 type Lists = Pick<ServicesConfig, 'services' | 'exports' | 'imports' | 'access'>;
@@ -79,12 +81,22 @@ export class ServicesFile {
     ];
   }
 
-  #look(): void {
+  #read(): Lists {
+    const { services } = readConfig(this.#file, agentConfigSchema).config;
+    return services ? listsOf(services) : NO_LISTS;
+  }
+
+  async #look(): Promise<void> {
     try {
-      const { services } = readConfig(this.#file, agentConfigSchema).config;
-      this.#problem = undefined;
-      const lists = services ? listsOf(services) : NO_LISTS;
+      const lists = this.#read();
       const seen = JSON.stringify(lists);
+      if (seen !== this.#seen) {
+        // A file in the middle of a write can be a good one with shorter lists.
+        if (!(await pause(this.#clock, SETTLE_MS, this.#stopping.signal))) return;
+        // Another look follows, because the file has changed since this one began.
+        if (JSON.stringify(this.#read()) !== seen) return;
+      }
+      this.#problem = undefined;
       if (seen === this.#seen) return;
       this.#seen = seen;
       this.#current = { ...this.#current, ...lists };
