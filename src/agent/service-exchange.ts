@@ -81,11 +81,9 @@ export function createServiceExchange(
       log,
     });
   const book = exports?.owner.book;
-  // Until the mesh was read, a service that is missing proves nothing.
-  const isKnown = () => own() !== undefined && book?.services.wasRead === true;
   const wants: ServiceWants = {
-    exports: async () => (book ? (isKnown() ? book.wantedExports() : undefined) : []),
-    access: async () => (book ? (isKnown() ? book.wantedAccess() : undefined) : []),
+    exports: async () => (book ? (exports?.isKnown ? book.wantedExports() : undefined) : []),
+    access: async () => (book ? (exports?.isKnown ? book.wantedAccess() : undefined) : []),
     imports: async () => imports?.wanted() ?? [],
   };
   const publisher: ServicePublisher = new ServicePublisher({ adapter, wants, own, store }, context, stopping);

@@ -99,7 +99,7 @@ export class ServiceExports {
           path,
           what: 'the table of the gateway',
           code: 'routes-not-written',
-          content: () => routesText(routes()),
+          content: () => (this.isKnown ? routesText(routes()) : undefined),
           clock,
           log,
         }),
@@ -111,7 +111,7 @@ export class ServiceExports {
           path,
           what: 'the file with the access rules',
           code: 'policies-not-written',
-          content: () => this.#policyText(),
+          content: () => (this.isKnown ? this.#policyText() : undefined),
           clock,
           log,
         }),
@@ -121,6 +121,11 @@ export class ServiceExports {
       void this.#policies?.update();
     });
     file.onChange(() => this.#declare());
+  }
+
+  /** Until the mesh was read, a service that is missing proves nothing. */
+  get isKnown(): boolean {
+    return this.#parts.own() !== undefined && this.owner.book.services.wasRead;
   }
 
   async start(): Promise<void> {

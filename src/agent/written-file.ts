@@ -8,7 +8,8 @@ interface WrittenFileOptions {
   readonly what: string;
   /** The code of the warning that it cannot be written. */
   readonly code: WarningDocument['code'];
-  readonly content: () => string;
+  /** Undefined while it is not known; what is written stays then. */
+  readonly content: () => string | undefined;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -50,6 +51,7 @@ export class WrittenFile {
     const { path, what, content, clock, log } = this.#options;
     try {
       const text = content();
+      if (text === undefined) return;
       this.#written ??= await readRegularText(path).catch(() => undefined);
       if (text !== this.#written) {
         await writeDurably(path, text);
