@@ -86,12 +86,15 @@ export class ServiceExports {
       prove: (address, statement) => holdings.prove(address, statement),
       clock,
     });
-    const routes = (): readonly GatewayRoute[] => [
-      ...this.owner.book.routes(),
-      ...this.#egress().flatMap(({ sni, endpoints: [first] }) =>
+    const routes = (): readonly GatewayRoute[] => {
+      const egress = this.#egress().flatMap(({ sni, endpoints: [first] }) =>
         first ? [{ sni, target: { host: first.host, port: first.port } }] : [],
-      ),
-    ];
+      );
+      const [ours, imported] = [this.owner.book.snis(), new Set(egress.map(({ sni }) => sni))];
+      // An SNI that a peer asks for never takes the place of an import.
+      const exported = this.owner.book.routes().filter(({ sni }) => ours.has(sni) || !imported.has(sni));
+      return [...exported, ...egress];
+    };
     this.#routes = given(
       services.routes_file,
       (path) =>

@@ -124,6 +124,11 @@ describe('checkConfig() of services', () => {
       ['services.imports[0].name'],
     ],
     [
+      'two rules with one ID, of which one would not count',
+      '{ access: [{ service: info, rules: [{ id: rule-2, effect: deny, from: [b.example] }, { from: [c.example] }] }] }',
+      ['services.access[0].rules[1].id'],
+    ],
+    [
       'a rule without callers',
       '{ access: [{ service: info, rules: [{ from: [] }] }] }',
       ['services.access[0].rules[0].from'],

@@ -147,7 +147,18 @@ const access = z
     service: parsed(parseServiceId),
     rules: z.array(accessRule).min(1).max(MAX_RULES).describe('As in the file of `federate access check`.'),
   })
-  .transform(({ service, rules }) => ({ service, rules: namedRules(rules) }));
+  .transform(({ service, rules }, context) => {
+    const named = namedRules(rules);
+    // Of two rules with one ID only one would count, and the other may be the one that denies.
+    for (const [index, { id }] of named.entries())
+      if (named.findIndex((other) => other.id === id) !== index)
+        context.addIssue({
+          code: 'custom',
+          path: ['rules', index, 'id'],
+          message: `another rule has the ID ${id}`,
+        });
+    return { service, rules: named };
+  });
 
 /** Refuses a second entry about the same thing. */
 function distinct<Item>(keyOf: (item: Item) => string, what: string) {

@@ -84,17 +84,18 @@ async function applyRules(
   const wanted = new Set<string>();
   for (const { service, rules } of declared.access)
     for (const rule of rules) {
-      wanted.add(`${service} ${rule.id}`);
+      const ruleId = freeRuleId(rule.id, book.rulesOf(service));
+      wanted.add(`${service} ${ruleId}`);
       const document = JSON.stringify(writeRule(rule));
       const at = now();
-      const kept = book.rulesOf(service).find((each) => each.rule.id === rule.id);
+      const kept = book.rulesOf(service).find((each) => each.rule.id === ruleId);
       if (kept?.actor === CONFIG_ACTOR && JSON.stringify(writeRule(kept.rule)) === document) continue;
       await store.putAccessRule(
-        { service, ruleId: rule.id, document, since: at, actor: CONFIG_ACTOR },
+        { service, ruleId, document, since: at, actor: CONFIG_ACTOR },
         ruleEvent(rule.effect === 'allow' ? 'access-allowed' : 'access-denied', {
           at,
           service,
-          ruleId: rule.id,
+          ruleId,
           actor: CONFIG_ACTOR,
           message: `the config file ${rule.effect === 'allow' ? 'lets' : 'keeps'} ${rule.callers.map(callerText).join(', ')} ${rule.effect === 'allow' ? 'call' : 'from calling'} ${service}`,
         }),
@@ -125,4 +126,16 @@ export function ruleEvent(
 ): NewEvent {
   const { at, service, ruleId, actor, message } = about;
   return { at, kind, actor, message, detail: { service, rule: ruleId } };
+}
+
+/**
+ * The ID under which a rule of the config file is kept. A rule of an operator keeps its own: it may
+ * be the one that denies.
+ */
+function freeRuleId(
+  id: string,
+  kept: readonly { readonly rule: { readonly id: string }; readonly actor: string }[],
+) {
+  const isTaken = kept.some(({ rule, actor }) => rule.id === id && actor !== CONFIG_ACTOR);
+  return isTaken ? `${id.slice(0, 56).replace(/-+$/, '')}-config` : id;
 }

@@ -161,9 +161,14 @@ export class ExportBook {
     });
   }
 
-  /** The SNIs of our exports. */
+  /** The SNIs of our exports. What a peer's mesh wants to send is a word of the peer, and not ours. */
   snis(): ReadonlySet<string> {
-    return new Set(this.routes().map(({ sni }) => sni));
+    const { sniSuffix } = this;
+    return new Set(
+      this.#exported().flatMap((service) =>
+        service.ports.flatMap((port) => sniOf(service, port, sniSuffix) ?? []),
+      ),
+    );
   }
 
   /** The exported services that can be reached. */

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { parseServiceId } from '../../../src/services/index.ts';
+import { parseCaller, parseServiceId } from '../../../src/services/index.ts';
 import { parseSpiffeId, parseTrustDomain } from '../../../src/spiffe/index.ts';
 import { TEST_INSTANT } from '../../../testkit/test-ca.ts';
 import { east, OPERATOR, own, ownService, OwnerWorld, west } from './owner-world.ts';
@@ -247,6 +247,12 @@ describe('ServiceOwner', () => {
       'sni.msvc.default.z1.info.http 10.0.0.1',
       'http.web.a.example 10.0.0.2',
     ]);
+    // What a peer asks for is not ours: it keeps no name from another peer, or from an import.
+    expect([...world.owner.book.snis()]).toEqual([
+      'info.a.example',
+      'http.web.a.example',
+      'admin.web.a.example',
+    ]);
   });
 
   it('enforces rules of peers only while the service is exported to them', async () => {
@@ -492,6 +498,26 @@ describe('ServiceOwner', () => {
     await expect(
       world.exportDesk.export({ service: 'db', to: [east], described: foreign }, OPERATOR),
     ).rejects.toMatchObject({ code: 'service-foreign-identity' });
+  });
+
+  it('keeps the rule of an operator beside one of the config file with the same ID', async () => {
+    await exportInfo(east);
+    const bad = 'spiffe://east.example/bad';
+    await world.accessDesk.add(
+      { service: 'info', rule: { effect: 'deny', from: [bad] }, id: 'rule-1' },
+      OPERATOR,
+    );
+    const rules = [{ id: 'rule-1', effect: 'allow' as const, callers: [parseCaller('east.example')] }];
+    const access = [{ service: info, rules }];
+    await world.declare({ access });
+    await world.declare({ access });
+    const kept = () => world.owner.book.rulesOf('info').map(({ rule }) => `${rule.id} ${rule.effect}`);
+    expect(kept().toSorted()).toEqual(['rule-1 deny', 'rule-1-config allow']);
+    const events = (await world.store.events()).length;
+    await world.declare({ access });
+    expect((await world.store.events()).length).toBe(events);
+    await world.declare({});
+    expect(kept()).toEqual(['rule-1 deny']);
   });
 
   it('follows the config file, and lets no verb change what it declares', async () => {
