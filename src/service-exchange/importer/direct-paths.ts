@@ -28,8 +28,9 @@ const LEAST_MS = 1000;
 const OUT_MS = 60_000;
 /** Handshakes at once. */
 const MOST_AT_ONCE = 8;
-/** What peers offer beyond that is reached by gateways alone. */
-const MOST_TARGETS = 500;
+/** What one peer names beyond that, or all of them, is reached by gateways alone. */
+const MOST_OF_PEER = 64;
+const MOST_TARGETS = 512;
 
 /**
  * Which workloads of peers are reached by their own addresses. An address counts only after a real
@@ -90,8 +91,8 @@ export class DirectPaths {
 
   /** Resolves with whether there is anything to probe. */
   async #probeAll(): Promise<boolean> {
-    const targets = new Map(this.#parts.targets().map((target) => [keyOf(target), target]));
-    const waiting = [...targets.entries()].slice(0, MOST_TARGETS);
+    const targets = boundedTargets(this.#parts.targets());
+    const waiting = [...targets.entries()];
     let isOther = false;
     for (const key of this.#proved) if (!targets.has(key)) isOther = this.#proved.delete(key) || isOther;
     for (const key of this.#outUntilMs.keys()) if (!targets.has(key)) this.#outUntilMs.delete(key);
@@ -120,6 +121,19 @@ export class DirectPaths {
     }
     this.#changed.notify();
   }
+}
+
+/** The targets by their keys, so many of each peer that none keeps another from being tried. */
+function boundedTargets(all: readonly DirectTarget[]): ReadonlyMap<string, DirectTarget> {
+  const ofPeer = new Map<TrustDomain, number>();
+  const targets = new Map<string, DirectTarget>();
+  for (const target of all) {
+    const [key, count] = [keyOf(target), ofPeer.get(target.trustDomain) ?? 0];
+    if (targets.size >= MOST_TARGETS || count >= MOST_OF_PEER || targets.has(key)) continue;
+    targets.set(key, target);
+    ofPeer.set(target.trustDomain, count + 1);
+  }
+  return targets;
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

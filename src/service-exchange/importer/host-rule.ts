@@ -26,6 +26,7 @@ export function createHostRule({ allowedRanges, guard, networks }: HostRuleOptio
   return (host, network) => {
     const family = isIP(host);
     if (family === 0) return reasonOfName(host);
+    if (host.includes('%')) return 'it is an address of one link of the owner';
     const kind = addressKind(host);
     const reason = forbidden(host);
     if (reason !== undefined) return reason;

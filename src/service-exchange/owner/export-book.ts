@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { addressKind } from '../../federation/index.ts';
 import {
   type CatalogueContent,
   type ExportObstacle,
@@ -200,7 +201,7 @@ export class ExportBook {
         gateways,
         // A host name means something in our own network only, and not for others.
         directTo: (target) =>
-          isIP(target.host) === 0 ? [] : networks.map((network) => ({ network, ...target })),
+          isReachable(target.host) ? networks.map((network) => ({ network, ...target })) : [],
       });
     }
     if (!before) return undefined;
@@ -243,4 +244,11 @@ export class ExportBook {
     this.#sniCache = { key, owners };
     return owners;
   }
+}
+
+/** An importer refuses a list with an address of this machine or of a link. */
+function isReachable(host: string): boolean {
+  if (isIP(host) === 0 || host.includes('%')) return false;
+  const kind = addressKind(host);
+  return kind === 'public' || kind === 'private';
 }

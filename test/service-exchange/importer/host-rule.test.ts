@@ -7,6 +7,10 @@ import { OWNER } from '../../../testkit/catalogues.ts';
 const rule = createHostRule({ allowedRanges: ['10.1.0.0/16', 'fd00:1::/32'], networks: ['n1'] });
 
 describe('where a peer may send our proxies', () => {
+  it('refuses an address of one link, in an allowed range too', () => {
+    expect(rule('fd00:1::7%eth0')).toBeDefined();
+  });
+
   it.each(['192.0.2.1', '2001:db8::1', 'gw.owner.example', '10.1.255.255', 'fd00:1::7'])('is %s', (host) => {
     expect(rule(host)).toBeUndefined();
   });

@@ -56,21 +56,32 @@ describe('ServiceOwner', () => {
     await using shared = await OwnerWorld.open({ networksWith: (peer) => (peer === east ? ['n1'] : []) });
     const target = { host: 'db.internal.example', port: 1 };
     const named = ownService('db');
-    await shared.mesh(ownService('info'), {
-      ...named,
-      ports: named.ports.map((port) => ({ ...port, target })),
-    });
-    for (const service of ['info', 'db'])
+    const local = ownService('local');
+    const loopback = { host: '127.0.0.1', port: 1 };
+    await shared.mesh(
+      ownService('info'),
+      {
+        ...local,
+        ports: local.ports.map((port) => ({ ...port, target: loopback })),
+      },
+      {
+        ...named,
+        ports: named.ports.map((port) => ({ ...port, target })),
+      },
+    );
+    for (const service of ['info', 'db', 'local'])
       await shared.exportDesk.export({ service, to: [east, west] }, OPERATOR);
     const directOf = async (peer: typeof east) =>
       (await shared.catalogueOf(peer))?.services.map(({ id, ports }) => [id, ports[0]?.direct]).toSorted();
     expect(await directOf(east)).toEqual([
       ['db', []],
       ['info', [{ network: 'n1', host: '10.0.0.1', port: 15006 }]],
+      ['local', []],
     ]);
     expect(await directOf(west)).toEqual([
       ['db', []],
       ['info', []],
+      ['local', []],
     ]);
   });
 
